@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The wire between BPF and user space: what one ring buffer record holds.
+ *
+ * Both sides compile this header; layouts are fixed by the assertions below.  Enums are append-only
+ * with explicit values.  Times are CLOCK_MONOTONIC in nanoseconds (bpf_ktime_get_ns), sizes bytes.
+ * Records of one resource id travel in one ring and keep their order.  Only BPF writes them, but
+ * the reader treats them as hostile bytes (user/stream/decode.h).
+ *
+ * Include after <linux/types.h> or vmlinux.h, which bring the __uNN types.
+ */
+#ifndef LEAKTRACE_EVENTS_H
+#define LEAKTRACE_EVENTS_H
+
+#define LT_WIRE_VERSION 1
+
+enum lt_wire_type {
+	LT_WIRE_ACQUIRE = 1,
+	LT_WIRE_RELEASE = 2,
+	LT_WIRE_RESTORE = 3, /* the release of this id was undone: a realloc failed, the old block lives */
+	LT_WIRE_STACK = 4,   /* the frames behind a stack id; may be repeated, may follow its first use */
+	LT_WIRE_EXEC = 5,    /* the process image was replaced: everything it held is gone */
+};
+
+/* lt_wire_header.kind */
+enum lt_kind {
+	LT_KIND_NONE = 0,
+#define LT_KIND(symbol, value, name, unit) LT_KIND_##symbol = (value),
+#include "kinds.def"
+#undef LT_KIND
+};
+
+/* lt_wire_header.flags */
+enum lt_wire_flags {
+	LT_WIRE_F_REALLOC = 1, /* this acquire or release is one half of a realloc */
+};
+
+/* Why the unwinder stopped: lt_wire_stack.end */
+enum lt_stack_end {
+	LT_STACK_COMPLETE = 0,	/* outermost frame reached */
+	LT_STACK_LIMIT = 1,	/* LT_MAX_FRAMES */
+	LT_STACK_FAULT = 2,	/* stack memory could not be read */
+	LT_STACK_NO_FRAME = 3,	/* the frame pointer leads nowhere plausible: code without frame pointers */
+};
+
+enum lt_counter {
+#define LT_COUNTER(symbol, name, class, help) LT_COUNTER_##symbol,
+#include "counters.def"
+#undef LT_COUNTER
+	LT_COUNTER_COUNT
+};
+
+struct lt_wire_header {
+	__u8 version; /* LT_WIRE_VERSION */
+	__u8 type;    /* enum lt_wire_type */
+	__u8 kind;    /* enum lt_kind */
+	__u8 flags;   /* enum lt_wire_flags */
+	__u32 tgid;   /* process, in the initial pid namespace */
+	__u64 time_ns;
+};
+
+struct lt_wire_acquire {
+	struct lt_wire_header header;
+	__u64 id; /* address, descriptor, thread id, ... within the kind */
+	__u64 size;
+	__u64 stack_id;
+};
+
+struct lt_wire_release { /* also RESTORE */
+	struct lt_wire_header header;
+	__u64 id;
+};
+
+struct lt_wire_stack {
+	struct lt_wire_header header;
+	__u64 stack_id;
+	__u16 frame_count;
+	__u16 end; /* enum lt_stack_end */
+	__u32 reserved;
+	__u64 frames[]; /* leaf first; each one a return address: names are looked up at address - 1 */
+};
+
+_Static_assert(sizeof(struct lt_wire_header) == 16, "wire layout");
+_Static_assert(sizeof(struct lt_wire_acquire) == 40, "wire layout");
+_Static_assert(sizeof(struct lt_wire_release) == 24, "wire layout");
+_Static_assert(sizeof(struct lt_wire_stack) == 32, "wire layout");
+
+#endif

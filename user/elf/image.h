@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One ELF file, read through an fd (libelf).  The file is hostile.  Addresses here are ELF virtual
+ * addresses (st_value) or file offsets, as named.  Not thread-safe.
+ */
+#ifndef LT_ELF_IMAGE_H
+#define LT_ELF_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "leaktrace/limits.h"
+
+struct lt_image;
+
+/* Duplicates fd.  -ENOEXEC: not an ELF file of this machine's class and architecture. */
+int lt_image_open(struct lt_image **image, int fd);
+void lt_image_close(struct lt_image *image);
+
+/* Build-id note; length 0 when there is none. */
+size_t lt_image_build_id(const struct lt_image *image, uint8_t build_id[LT_MAX_BUILD_ID]);
+
+struct lt_image_symbol {
+	const char *name;     /* borrowed from the image; version suffix cut */
+	uint64_t address;     /* ELF virtual address */
+	uint64_t size;	      /* 0 if the file does not say */
+	uint64_t file_offset; /* of address */
+	bool ifunc;
+	bool default_version; /* name@@V or unversioned */
+};
+
+/* Calls visit for each *defined* function symbol of .dynsym, then .symtab.  Nonzero stops and is returned. */
+int lt_image_each_function(const struct lt_image *image,
+			   int (*visit)(void *context, const struct lt_image_symbol *symbol),
+			   void *context);
+
+/* Reads up to len bytes of text at a virtual address out of its PT_LOAD; returns bytes read or -errno. */
+long lt_image_read(const struct lt_image *image, uint64_t address, void *to, size_t len);
+
+/* Virtual address ↔ file offset by program headers; false when outside of every PT_LOAD. */
+bool lt_image_offset_of(const struct lt_image *image, uint64_t address, uint64_t *file_offset);
+bool lt_image_address_of(const struct lt_image *image, uint64_t file_offset, uint64_t *address);
+
+#endif

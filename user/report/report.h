@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One report as an immutable value: built once per REPORT event from model, verdicts and symbols,
+ * then handed to every exporter.  Strings are owned by the report's arena, so that it outlives the
+ * state it was built from.
+ */
+#ifndef LT_REPORT_REPORT_H
+#define LT_REPORT_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/model.h"
+#include "symbol/store.h"
+#include "trend/verdict.h"
+
+struct lt_report_frame {
+	const char *function; /* "" unknown */
+	const char *file;     /* "" unknown */
+	uint32_t line;	      /* 0 unknown */
+	bool inlined;
+	const char *module;   /* path; "" when no module covers the address */
+	uint64_t offset;      /* file offset in the module of the looked-up address; else the address */
+	const char *build_id; /* hex, "" none */
+};
+
+struct lt_report_site {
+	const char *kind; /* "heap" */
+	const char *unit; /* "bytes" or "" */
+	uint64_t stack_id; /* stable: lt_symbol_store_stable_id */
+	uint64_t live_count, live_size, acquired_count, acquired_size, released_count, released_size, peak_size;
+	double oldest_age_s;   /* NaN when nothing lives */
+	double seconds_to_limit; /* at this growth; NaN unknown, INFINITY not growing */
+	struct lt_evidence evidence;
+	const struct lt_report_frame *frames; /* leaf first, inlines expanded */
+	uint32_t frame_count;
+	const char *stack_end; /* "" complete, else a phrase: "no frame pointer", ... */
+};
+
+struct lt_report_target {
+	uint32_t pid, ns_pid;
+	const char *comm, *exe, *allocator;
+};
+
+struct lt_report_input {
+	const struct lt_model *model;
+	const struct lt_symbol_store *symbols;
+	const struct lt_evidence *evidence; /* one per site of the model */
+	const struct lt_event_target *target;
+	uint32_t tgid;
+	const struct lt_event_process *process;	      /* latest */
+	const struct lt_event_process *process_first; /* at the attach */
+	const uint64_t *counters; /* LT_COUNTER_COUNT, with the model's own already merged in */
+	uint64_t attach_ns, time_ns;
+	unsigned int sequence; /* 1, 2, ... */
+	unsigned int top;      /* sites shown */
+	bool final;
+	uint32_t end_reason; /* enum lt_end_reason, when final */
+	int32_t end_status;
+};
+
+struct lt_report {
+	bool final;
+	unsigned int sequence;
+	uint32_t end_reason;
+	int32_t end_status;
+	double elapsed_s;  /* since the attach */
+	double realtime_s; /* Unix time of the report */
+	double interval_s;
+	struct lt_report_target target;
+	uint64_t rss_bytes, rss_growth_bytes /* may wrap: cast to int64_t */;
+	uint64_t limit_bytes, available_bytes;
+	double explained_ratio; /* tracked live bytes over RSS growth; NaN when RSS did not grow by >= 1 MiB */
+	struct lt_model_totals totals;
+	uint64_t counters[LT_COUNTER_COUNT];
+	uint64_t collector_cpu_ns, collector_rss_bytes;
+	size_t verdict_counts[LT_VERDICT_LEAKING + 1]; /* over all sites */
+	size_t site_total; /* all sites ever seen */
+	const struct lt_report_site *sites; /* gravest verdict first, then growth; at most top */
+	size_t site_count;
+	/* Everything below the top, summed, so that sums over sites equal the totals. */
+	uint64_t other_live_count, other_live_size, other_acquired_count, other_released_count;
+};
+
+int lt_report_build(const struct lt_report_input *input, struct lt_report **report);
+void lt_report_free(struct lt_report *report);
+/*
+ * The addresses that the report of this input would want named and the store has never looked up:
+ * calls want for each, once or more.  Ranking is the same as in lt_report_build.
+ */
+int lt_report_wanted(const struct lt_report_input *input, int (*want)(void *context, uint64_t pc),
+		     void *context);
+
+#endif

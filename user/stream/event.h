@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One event of the stream, decoded and checked: what flows from the rings, or from a recording,
+ * to the model.  Everything that is not deterministic enters as an event, so that a recording
+ * replays to the same report (DESIGN 3).
+ *
+ * Pointers inside an event are borrowed: they live until the sink returns.  Strings are
+ * NUL-terminated, never NULL.  Times are CLOCK_MONOTONIC nanoseconds of the traced machine.
+ */
+#ifndef LT_STREAM_EVENT_H
+#define LT_STREAM_EVENT_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "leaktrace/events.h"
+#include "leaktrace/limits.h"
+
+enum lt_event_type {	   /* values are in recordings: append-only */
+	LT_EVENT_ACQUIRE = 1, /* from the wire */
+	LT_EVENT_RELEASE = 2,
+	LT_EVENT_RESTORE = 3,
+	LT_EVENT_STACK = 4,
+	LT_EVENT_EXEC = 5,
+	LT_EVENT_TARGET = 16, /* from the session: first of a process generation */
+	LT_EVENT_MODULE = 17, /* an executable mapping appeared */
+	LT_EVENT_SYMBOL = 18, /* what an address means */
+	LT_EVENT_COUNTERS = 19, /* loss so far */
+	LT_EVENT_PROCESS = 20,	/* the kernel's view: RSS, limits */
+	LT_EVENT_SAMPLE = 21,	/* once a second: series and cohorts advance */
+	LT_EVENT_REPORT = 22,	/* freeze and print a report */
+	LT_EVENT_END = 23,	/* no more events of this process, and why */
+};
+
+struct lt_event_acquire {
+	uint64_t id;
+	uint64_t size; /* bytes, or 1 */
+	uint64_t stack_id;
+};
+
+struct lt_event_release { /* also RESTORE */
+	uint64_t id;
+};
+
+struct lt_event_stack {
+	uint64_t stack_id;
+	const uint64_t *frames; /* leaf first; each one a return address */
+	uint16_t frame_count;	/* 1 .. LT_MAX_FRAMES */
+	uint16_t end;		/* enum lt_stack_end */
+};
+
+struct lt_event_target {
+	uint64_t start_ticks;	   /* /proc/PID/stat field 22: with the pid, the identity */
+	uint64_t realtime_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC at the attach */
+	uint32_t ns_pid;	   /* pid inside the target's own namespace */
+	uint64_t interval_ns;	   /* report interval */
+	const char *comm;
+	const char *exe; /* path as the kernel shows it */
+	const char *allocator; /* family name from the plan, e.g. "glibc" */
+};
+
+struct lt_event_module {
+	uint32_t module_id; /* dense, from 0 */
+	uint64_t start, end; /* address range */
+	uint64_t file_offset; /* of start */
+	const char *path;
+	const uint8_t *build_id;
+	uint32_t build_id_len; /* 0: none */
+};
+
+struct lt_source_frame {
+	const char *function; /* demangled; "" if unknown */
+	const char *file;     /* "" if unknown */
+	uint32_t line;	      /* 0 if unknown */
+	bool inlined;	      /* inlined into the next frame */
+};
+
+struct lt_event_symbol {
+	uint64_t pc; /* as looked up: return address - 1 */
+	const struct lt_source_frame *frames; /* innermost first */
+	uint32_t frame_count; /* 0: nothing known */
+};
+
+struct lt_event_counters {
+	const uint64_t *values; /* cumulative, indexed by enum lt_counter */
+	uint32_t count;		/* may be less than LT_COUNTER_COUNT in old recordings */
+};
+
+struct lt_event_process {
+	uint64_t rss_bytes;	     /* smaps_rollup Rss, else statm */
+	uint64_t limit_bytes;	     /* the nearest of cgroup limit and machine; 0: unknown */
+	uint64_t available_bytes;    /* until that limit, now; 0: unknown */
+	uint64_t collector_cpu_ns;   /* our own cost, cumulative */
+	uint64_t collector_rss_bytes;
+};
+
+struct lt_event_report {
+	bool final;
+};
+
+enum lt_end_reason { /* in recordings: append-only */
+	LT_END_DETACHED = 0,
+	LT_END_EXITED = 1,
+	LT_END_KILLED = 2, /* by a signal; status is its number */
+	LT_END_EXEC = 3,
+	LT_END_TRUNCATED = 4, /* the recording stops without an end: a crash of leaktrace */
+};
+
+struct lt_event_end {
+	uint32_t reason; /* enum lt_end_reason */
+	int32_t status;
+};
+
+struct lt_event {
+	uint8_t type; /* enum lt_event_type */
+	uint8_t kind; /* enum lt_kind, or 0 */
+	uint8_t flags; /* enum lt_wire_flags */
+	uint32_t tgid; /* in the initial pid namespace */
+	uint64_t time_ns;
+	union {
+		struct lt_event_acquire acquire;
+		struct lt_event_release release;
+		struct lt_event_stack stack;
+		struct lt_event_target target;
+		struct lt_event_module module;
+		struct lt_event_symbol symbol;
+		struct lt_event_counters counters;
+		struct lt_event_process process;
+		struct lt_event_report report;
+		struct lt_event_end end;
+	};
+};
+
+/* Receives events in stream order.  0, or -errno, which stops the source and is handed on. */
+typedef int (*lt_event_sink)(void *context, const struct lt_event *event);
+
+#endif

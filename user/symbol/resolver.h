@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The live symbolizer (libdw): address → demangled function, file:line, inlined frames.  Opens each
+ * module's file when it is added, while the target lives, so that names can still be found after
+ * its exit.  Files are hostile.  Not thread-safe.
+ */
+#ifndef LT_SYMBOL_RESOLVER_H
+#define LT_SYMBOL_RESOLVER_H
+
+#include "stream/event.h"
+
+struct lt_resolver;
+
+int lt_resolver_new(struct lt_resolver **resolver);
+void lt_resolver_free(struct lt_resolver *resolver);
+
+/* fd: the mapped file, taken over (closed by the resolver); -1: no file (vdso, anonymous). */
+int lt_resolver_add_module(struct lt_resolver *resolver, const struct lt_event_module *module, int fd);
+/*
+ * Fills symbol->frames, borrowed until the next call; frame_count 0 when nothing is known.
+ * Lookups never fail for a strange file: they know less.
+ */
+int lt_resolver_lookup(struct lt_resolver *resolver, uint64_t pc, struct lt_event_symbol *symbol);
+
+#endif
