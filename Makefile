@@ -31,8 +31,8 @@ CFLAGS ?= -O2 -g
 LT_CFLAGS := -std=gnu11 -D_GNU_SOURCE -DLT_VERSION='"$(VERSION)"' $(WARNINGS) -Iinclude -Iuser \
 	-I$(BUILD)/gen -fno-omit-frame-pointer -fno-common $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
 LT_LDFLAGS := $(if $(SAN),-fsanitize=$(SAN))
-BPF_CFLAGS := -g -O2 -mcpu=v2 --target=bpf -D__TARGET_ARCH_$(BPF_ARCH) -std=gnu11 -Wall -Wextra -Werror \
-	-Wno-unused-function -Wno-unused-parameter -Iinclude -Ibpf -Ivmlinux/$(ARCH) -idirafter /usr/include/$(ARCH)-linux-gnu
+BPF_CFLAGS := -g -O2 -mcpu=v3 --target=bpf -D__TARGET_ARCH_$(BPF_ARCH) -std=gnu11 -Wall -Wextra -Werror \
+	-Wno-unused-function -Wno-gnu-variable-sized-type-not-at-end -Wno-unused-parameter -Iinclude -Ibpf -idirafter /usr/include/$(ARCH)-linux-gnu
 
 LIB_SRC := $(filter-out user/cli/main.c,$(foreach room,$(ROOMS),$(wildcard user/$(room)/*.c)))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/%.o)
@@ -44,7 +44,7 @@ UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 DEPS := $(LIB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(BUILD)/user/cli/main.d
 
 .DELETE_ON_ERROR:
-.PHONY: all clean unit
+.PHONY: all clean unit workloads fuzz e2e demo check lint bench install uninstall
 
 all: $(BUILD)/leaktrace
 
@@ -80,6 +80,85 @@ $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libleaktrace.a
 
 unit: $(UNIT_BIN)
 	@set -e; for test in $(UNIT_BIN); do echo "== $$test"; $$test; done
+
+# Programs that are traced by the tests: frame pointers, debug info, one function a site.
+WORKLOAD_SRC := $(wildcard tests/workloads/*.c)
+WORKLOADS := $(WORKLOAD_SRC:tests/workloads/%.c=$(BUILD)/workloads/%)
+DEMO_BIN := $(patsubst demo/%.c,$(BUILD)/demo/%,$(wildcard demo/*.c))
+WORKLOAD_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -fno-omit-frame-pointer \
+	-fno-optimize-sibling-calls -pthread
+
+$(BUILD)/workloads/%: tests/workloads/%.c $(wildcard tests/workloads/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(WORKLOAD_CFLAGS) -o $@ $<
+
+$(BUILD)/demo/%: demo/%.c
+	@mkdir -p $(@D)
+	$(CC) $(WORKLOAD_CFLAGS) -o $@ $<
+
+workloads: $(WORKLOADS)
+
+# Fuzzers run a fixed number of inputs, not for a time: the same work on any machine.
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
+FUZZ_RUNS ?= 20000
+FUZZ_LIB := $(filter-out user/bpf/% user/cli/% user/stream/live.c,$(LIB_SRC))
+
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_LIB)
+	@mkdir -p $(@D)
+	$(CLANG) -std=gnu11 -D_GNU_SOURCE -DLT_VERSION='"$(VERSION)"' -O1 -g -Iinclude -Iuser \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(FUZZ_LIB) \
+		$(filter-out -lbpf,$(LIBS))
+
+fuzz: $(FUZZ_BIN)
+	@set -e; for fuzzer in $(FUZZ_BIN); do echo "== $$fuzzer"; \
+		$$fuzzer -runs=$(FUZZ_RUNS) -seed=1 -max_len=4096 -rss_limit_mb=2048 >$$fuzzer.log 2>&1 || \
+		{ tail -40 $$fuzzer.log; exit 1; }; tail -1 $$fuzzer.log; done
+
+e2e: all workloads $(BUILD)/bench/attach_cycles
+	LEAKTRACE_BUILD=$(BUILD) /usr/bin/python3 tests/e2e/run.py
+
+demo:
+	@packaging/install-deps.sh build
+	@$(MAKE) --no-print-directory all $(DEMO_BIN)
+	@demo/run.sh $(BUILD)
+
+check:
+	@packaging/install-deps.sh check
+	@$(MAKE) --no-print-directory -j$$(nproc) all workloads $(UNIT_BIN) $(FUZZ_BIN)
+	@tests/run.sh $(BUILD)
+
+lint:
+	@packaging/install-deps.sh lint
+	@$(MAKE) --no-print-directory $(SKEL)
+	@tests/lint.sh $(BUILD)
+
+BENCH_BIN := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
+
+$(BUILD)/bench/%: bench/%.c $(BUILD)/libleaktrace.a
+	@mkdir -p $(@D)
+	$(CC) $(LT_CFLAGS) $(CFLAGS) $(LT_LDFLAGS) -o $@ $< $(BUILD)/libleaktrace.a $(LIBS)
+
+bench:
+	@packaging/install-deps.sh bench
+	@$(MAKE) --no-print-directory all workloads $(BENCH_BIN)
+	@LEAKTRACE_BUILD=$(BUILD) /usr/bin/python3 bench/run.py
+
+# Generated from the option table, so that they cannot disagree with it.
+$(BUILD)/leaktrace.8: $(BUILD)/leaktrace
+	$< --generate-man >$@
+
+$(BUILD)/leaktrace.bash: $(BUILD)/leaktrace
+	$< --generate-completion bash >$@
+
+install: $(BUILD)/leaktrace $(BUILD)/leaktrace.8 $(BUILD)/leaktrace.bash
+	install -D -m 755 $(BUILD)/leaktrace $(DESTDIR)$(PREFIX)/sbin/leaktrace
+	install -D -m 644 $(BUILD)/leaktrace.8 $(DESTDIR)$(PREFIX)/share/man/man8/leaktrace.8
+	install -D -m 644 $(BUILD)/leaktrace.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/leaktrace
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/leaktrace $(DESTDIR)$(PREFIX)/share/man/man8/leaktrace.8 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/leaktrace
 
 clean:
 	rm -rf build build-*

@@ -20,6 +20,7 @@ enum lt_wire_type {
 	LT_WIRE_RESTORE = 3, /* the release of this id was undone: a realloc failed, the old block lives */
 	LT_WIRE_STACK = 4,   /* the frames behind a stack id; may be repeated, may follow its first use */
 	LT_WIRE_EXEC = 5,    /* the process image was replaced: everything it held is gone */
+	LT_WIRE_EXIT = 6,    /* the last thread of the process ended */
 };
 
 /* lt_wire_header.kind */
@@ -71,6 +72,12 @@ struct lt_wire_release { /* also RESTORE */
 	__u64 id;
 };
 
+struct lt_wire_exit {
+	struct lt_wire_header header;
+	__u32 status; /* as wait(2) gives it: exit code << 8, or the number of the killing signal */
+	__u32 reserved;
+};
+
 struct lt_wire_stack {
 	struct lt_wire_header header;
 	__u64 stack_id;
@@ -83,6 +90,7 @@ struct lt_wire_stack {
 _Static_assert(sizeof(struct lt_wire_header) == 16, "wire layout");
 _Static_assert(sizeof(struct lt_wire_acquire) == 40, "wire layout");
 _Static_assert(sizeof(struct lt_wire_release) == 24, "wire layout");
+_Static_assert(sizeof(struct lt_wire_exit) == 24, "wire layout");
 _Static_assert(sizeof(struct lt_wire_stack) == 32, "wire layout");
 
 #endif

@@ -7,7 +7,7 @@
 #define LEAKTRACE_LIMITS_H
 
 #define LT_MAX_FRAMES 127	   /* frames of one stack, leaf first; the kernel's PERF_MAX_STACK_DEPTH */
-#define LT_MAX_NESTING 8	   /* probed calls pending at once in one thread */
+#define LT_MAX_NESTED_STACK 65536 /* bytes of stack that an allocator uses inside one call, at most */
 #define LT_STACK_CHUNK 2048	   /* bytes of user stack copied at once by the unwinder; power of two */
 #define LT_MAX_THREADS 16384	   /* threads of the targets with a pending-call record */
 #define LT_MAX_EXEC_RANGES 4096	   /* executable mappings known to the BPF side; power of two */

@@ -24,18 +24,21 @@ size_t lt_image_build_id(const struct lt_image *image, uint8_t build_id[LT_MAX_B
 struct lt_image_symbol {
 	const char *name;     /* borrowed from the image; version suffix cut */
 	uint64_t address;     /* ELF virtual address */
-	uint64_t size;	      /* 0 if the file does not say */
+	uint64_t size;        /* 0 if the file does not say */
 	uint64_t file_offset; /* of address */
 	bool ifunc;
+	bool local;           /* STB_LOCAL: other files cannot call it by name */
 	bool default_version; /* name@@V or unversioned */
 };
 
-/* Calls visit for each *defined* function symbol of .dynsym, then .symtab.  Nonzero stops and is returned. */
+/* Calls visit for each *defined* function symbol of .dynsym, then .symtab.  Nonzero stops and is
+ * returned. */
 int lt_image_each_function(const struct lt_image *image,
 			   int (*visit)(void *context, const struct lt_image_symbol *symbol),
 			   void *context);
 
-/* Reads up to len bytes of text at a virtual address out of its PT_LOAD; returns bytes read or -errno. */
+/* Reads up to len bytes of text at a virtual address out of its PT_LOAD; returns bytes read or
+ * -errno. */
 long lt_image_read(const struct lt_image *image, uint64_t address, void *to, size_t len);
 
 /* Virtual address ↔ file offset by program headers; false when outside of every PT_LOAD. */

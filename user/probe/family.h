@@ -11,29 +11,30 @@
 #include <stddef.h>
 
 /* LT_OP(SYMBOL, entry program, return program or "", integer arguments read, null_arg_is_noop) */
-#define LT_ALLOC_OPERATIONS                                                                   \
-	LT_OP(FREE, "enter_free", "", 1, true)	/* (pointer) */                               \
-	LT_OP(REALLOC, "enter_realloc", "exit_acquire", 2, false) /* (pointer, size) */       \
-	LT_OP(REALLOCARRAY, "enter_reallocarray", "exit_acquire", 3, false) /* (p, n, size) */ \
+#define LT_ALLOC_OPERATIONS                                                                        \
+	LT_OP(FREE, "enter_free", "", 1, true)                              /* (pointer) */        \
+	LT_OP(REALLOC, "enter_realloc", "exit_acquire", 2, false)           /* (pointer, size) */  \
+	LT_OP(REALLOCARRAY, "enter_reallocarray", "exit_acquire", 3, false) /* (p, n, size) */     \
 	LT_OP(MALLOC, "enter_malloc", "exit_acquire", 1, false) /* (size): also valloc, pvalloc */ \
-	LT_OP(CALLOC, "enter_calloc", "exit_acquire", 2, false) /* (n, size) */               \
-	LT_OP(MEMALIGN, "enter_memalign", "exit_acquire", 2, false) /* (align, size) */       \
-	LT_OP(POSIX_MEMALIGN, "enter_posix_memalign", "exit_acquire", 3, false) /* (&p, align, size) */
+	LT_OP(CALLOC, "enter_calloc", "exit_acquire", 2, false) /* (n, size) */                    \
+	LT_OP(MEMALIGN, "enter_memalign", "exit_acquire", 2, false) /* (align, size) */            \
+	LT_OP(POSIX_MEMALIGN, "enter_posix_memalign", "exit_acquire", 3,                           \
+	      false) /* (&p, align, size) */
 
 /* Order matters: releases are attached before acquires (docs/ARCHITECTURE.md, "Attaching"). */
 enum lt_alloc_op {
 #define LT_OP(symbol, entry, exit, args, null_noop) LT_OP_##symbol,
 	LT_ALLOC_OPERATIONS
 #undef LT_OP
-	LT_OP_COUNT
+		LT_OP_COUNT
 };
 
 struct lt_op_info {
 	const char *name;
 	const char *entry_program;
 	const char *return_program; /* NULL: none */
-	int arguments;	       /* integer argument registers that the entry program reads */
-	bool null_is_noop;     /* a call with a NULL first argument need not be seen */
+	int arguments;              /* integer argument registers that the entry program reads */
+	bool null_is_noop;          /* a call with a NULL first argument need not be seen */
 };
 
 extern const struct lt_op_info lt_op_table[LT_OP_COUNT];

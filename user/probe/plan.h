@@ -14,21 +14,25 @@
 #include "proc/process.h"
 
 struct lt_plan_probe {
-	uint32_t file;	    /* index into lt_plan.files */
+	uint32_t file; /* index into lt_plan.files */
 	enum lt_alloc_op op;
 	const char *symbol; /* static: from the family table */
-	const char *aliases; /* owned; other names at the same address, comma-separated, "" if none */
+	const char
+		*aliases; /* owned; other names at the same address, comma-separated, "" if none */
 	uint64_t entry_offset; /* file offset of the function */
-	uint64_t file_offset;  /* file offset of the chosen instruction: entry_offset + choice.offset */
+	uint64_t file_offset; /* file offset of the chosen instruction: entry_offset + choice.offset
+			       */
 	struct lt_site_choice choice;
 };
 
 struct lt_plan_file {
 	const struct lt_family *family;
-	char *path;   /* as the target sees it */
-	char *open_path; /* a path through which we can open it: /proc/PID/map_files/... or /proc/PID/root/... */
+	char *path;      /* as the target sees it */
+	char *open_path; /* a path through which we can open it: /proc/PID/map_files/... or
+			    /proc/PID/root/... */
 	uint64_t device, inode;
-	uint64_t base; /* address of file offset 0's mapping minus its offset: start - file_offset of the text mapping */
+	uint64_t base; /* address of file offset 0's mapping minus its offset: start - file_offset
+			  of the text mapping */
 	uint8_t build_id[LT_MAX_BUILD_ID];
 	size_t build_id_len;
 };
@@ -48,9 +52,11 @@ struct lt_plan {
 };
 
 /* -ENOENT: no allocator found (plan->skips still says what was looked at). */
-int lt_plan_make(const struct lt_process *process, const struct lt_maps *maps, struct lt_plan *plan);
+int lt_plan_make(const struct lt_process *process, const struct lt_maps *maps,
+		 struct lt_plan *plan);
 void lt_plan_free(struct lt_plan *plan);
 /* The text of --explain. */
-void lt_plan_print(const struct lt_plan *plan, const struct lt_process *process, struct lt_buf *out);
+void lt_plan_print(const struct lt_plan *plan, const struct lt_process *process,
+		   struct lt_buf *out);
 
 #endif

@@ -15,10 +15,10 @@
 struct lt_mapping {
 	uint64_t start, end, file_offset;
 	uint64_t device; /* makedev(major, minor) */
-	uint64_t inode;	 /* 0: anonymous */
+	uint64_t inode;  /* 0: anonymous */
 	bool readable, writable, executable, shared;
-	bool deleted;	 /* path ended in " (deleted)", which is cut off */
-	char *path;	 /* owned; "" for anonymous, "[vdso]", "[heap]", "/lib/..."; octal escapes decoded */
+	bool deleted; /* path ended in " (deleted)", which is cut off */
+	char *path;   /* owned; "" for anonymous, "[vdso]", "[heap]", "/lib/..."; \012 decoded */
 };
 
 struct lt_maps {

@@ -14,15 +14,16 @@
 #include <sys/types.h>
 
 struct lt_process {
-	pid_t pid;	 /* thread group leader, in our pid namespace */
-	pid_t ns_pid;	 /* in its own (last NSpid) */
-	pid_t tgid_init; /* as BPF sees it: initial namespace; equals pid unless we are in a container */
+	pid_t pid;            /* thread group leader, in our pid namespace */
+	pid_t ns_pid;         /* in its own (last NSpid) */
+	pid_t tgid_init;      /* as BPF sees it: initial namespace; equals pid unless we are in a
+				 container */
 	uint64_t start_ticks; /* stat field 22, clock ticks since boot */
-	int proc_fd;	 /* directory /proc/PID, owned */
-	int pid_fd;	 /* pidfd, owned; readable when the process ended */
+	int proc_fd;          /* directory /proc/PID, owned */
+	int pid_fd;           /* pidfd, owned; readable when the process ended */
 	bool kernel_thread;
-	bool bits32;	 /* 32-bit executable */
-	char comm[64];	 /* as it is: any byte may occur */
+	bool bits32;        /* 32-bit executable */
+	char comm[64];      /* as it is: any byte may occur */
 	char exe[PATH_MAX]; /* readlink of exe; " (deleted)" kept; "" when unreadable */
 };
 
@@ -33,8 +34,9 @@ void lt_process_close(struct lt_process *process);
 int lt_process_check(const struct lt_process *process);
 
 struct lt_memory_usage {
-	uint64_t rss_bytes;	  /* smaps_rollup Rss; statm when that is not readable */
-	uint64_t limit_bytes;	  /* smallest of cgroup v2/v1 memory limit along the path and MemTotal */
+	uint64_t rss_bytes; /* smaps_rollup Rss; statm when that is not readable */
+	uint64_t
+		limit_bytes; /* smallest of cgroup v2/v1 memory limit along the path and MemTotal */
 	uint64_t available_bytes; /* how much more until that limit; 0: unknown */
 };
 

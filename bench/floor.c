@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The floor that leaktrace is measured against: three empty probes (malloc entry and return, free
+ * entry) at the sites that leaktrace itself chooses, attached the way it attaches.
+ *
+ *	floor PID       prints "attached", detaches and exits at the end of its input
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/features.h"
+#include "bpf/uprobe_multi.h"
+#include "probe/plan.h"
+
+static int load_empty(bool multi)
+{
+	static const struct bpf_insn exit_0[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, options);
+
+	if (multi)
+		options.expected_attach_type = (enum bpf_attach_type)LT_BPF_TRACE_UPROBE_MULTI;
+	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "empty", "GPL", exit_0, 2, &options);
+}
+
+static int attach(int program, pid_t pid, const struct lt_plan_file *file, uint64_t offset,
+		  bool at_return)
+{
+	struct lt_uprobe_multi request = {
+		.program_fd = program,
+		.path = file->open_path,
+		.offsets = &offset,
+		.count = 1,
+		.pid = (uint32_t)pid,
+		.at_return = at_return,
+	};
+
+	return lt_uprobe_multi_attach(&request);
+}
+
+int main(int argc, char **argv)
+{
+	struct lt_process process;
+	struct lt_features features;
+	struct lt_plan plan = { 0 };
+	struct lt_maps maps = { 0 };
+	int program, err;
+
+	lt_features_detect(&features);
+	if (argc != 2 || !features.uprobe_multi) {
+		fprintf(stderr, "usage: floor PID (needs uprobe_multi)\n");
+		return 2;
+	}
+	err = lt_process_open(atoi(argv[1]), &process);
+	if (!err)
+		err = lt_maps_read(&process, &maps);
+	if (!err)
+		err = lt_plan_make(&process, &maps, &plan);
+	program = load_empty(true);
+	if (err || program < 0) {
+		fprintf(stderr, "floor: %s\n", strerror(err ? -err : -program));
+		return 1;
+	}
+	for (size_t i = 0; i < plan.probe_count; i++) {
+		const struct lt_plan_probe *probe = &plan.probes[i];
+		const struct lt_plan_file *file = &plan.files[probe->file];
+
+		if (strcmp(probe->symbol, "malloc") && strcmp(probe->symbol, "free"))
+			continue;
+		err = attach(program, process.pid, file, probe->file_offset, false);
+		if (err >= 0 && lt_op_table[probe->op].return_program)
+			err = attach(program, process.pid, file, probe->file_offset, true);
+		if (err < 0) {
+			fprintf(stderr, "floor: %s: %s\n", probe->symbol, strerror(-err));
+			return 1;
+		}
+	}
+	puts("attached");
+	fflush(stdout);
+	while (getchar() != EOF)
+		;
+	return 0;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What every BPF subject shares: configuration, the gate, counters.
+ *
+ * No vmlinux.h: programs see user registers (UAPI struct pt_regs) and a handful of task fields,
+ * declared where they are used with preserve_access_index, so that CO-RE relocates them.
+ * Definitions are __weak so that each subject's object can carry them and the linker keeps one.
+ */
+#ifndef LT_COMMON_BPF_H
+#define LT_COMMON_BPF_H
+
+#include <linux/bpf.h>
+#include <linux/ptrace.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "leaktrace/config.h"
+#include "leaktrace/events.h"
+#include "leaktrace/limits.h"
+
+/* Hides a value's origin from the compiler, which drops masks that the verifier needs to see. */
+#define opaque(value) asm volatile("" : "+r"(value))
+
+volatile const struct lt_bpf_config lt_config __weak = {};
+
+/*
+ * The gate: 0 until every probe is attached, and again before the first is detached, so that no
+ * acquire is seen whose release could not be.
+ */
+__u32 lt_active __weak = 0;
+
+/* Global rather than per CPU: counted rarely, and a preempted ++ would lose counts. */
+__u64 lt_counters[LT_COUNTER_COUNT] __weak = {};
+
+static __always_inline void count(enum lt_counter counter)
+{
+	__sync_fetch_and_add(&lt_counters[counter], 1);
+}
+
+/* True if the current thread belongs to the target and tracing is on. */
+static __always_inline bool wanted(void)
+{
+	return lt_active && bpf_get_current_pid_tgid() >> 32 == lt_config.tgid;
+}
+
+static __always_inline void fill_header(struct lt_wire_header *header, __u8 type, __u8 kind,
+					__u8 flags)
+{
+	header->version = LT_WIRE_VERSION;
+	header->type = type;
+	header->kind = kind;
+	header->flags = flags;
+	header->tgid = lt_config.tgid;
+	header->time_ns = bpf_ktime_get_ns();
+}
+
+#endif

@@ -1,0 +1,43 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# install-deps.sh build|check|lint|bench: installs what is missing of Debian's packages, and is
+# silent and offline when nothing is.  Needs root only if something has to be installed.
+set -eu
+
+build="gcc libc6-dev clang llvm libbpf-dev bpftool libelf-dev libdw-dev zlib1g-dev libzydis-dev
+	libiberty-dev uthash-dev"
+check="$build libcmocka-dev g++ binutils python3 prometheus prometheus-node-exporter memcached nginx-light
+	util-linux mandoc"
+lint="$build clang-format clang-tidy cppcheck shellcheck"
+bench="$build python3 redis-server redis-tools memcached nginx-light wrk"
+
+case ${1:-} in
+build) wanted=$build ;;
+check) wanted=$check ;;
+lint) wanted=$lint ;;
+bench) wanted=$bench ;;
+*) echo "usage: install-deps.sh build|check|lint|bench" >&2; exit 2 ;;
+esac
+
+missing=
+for package in $wanted; do
+	dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
+		missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+sudo=
+[ "$(id -u)" = 0 ] || sudo=sudo
+echo "installing:$missing"
+# Installed servers must not start by themselves: the tests start their own.
+policy=/usr/sbin/policy-rc.d
+made=
+if [ ! -e $policy ]; then
+	printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+	$sudo chmod 755 $policy
+	made=1
+fi
+status=0
+{ $sudo apt-get update -qq &&
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null; } || status=$?
+[ -z "$made" ] || $sudo rm -f $policy
+exit $status

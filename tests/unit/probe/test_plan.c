@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "probe/plan.h"
+
+struct fixture {
+	struct lt_process process;
+	struct lt_maps maps;
+	struct lt_plan plan;
+};
+
+static int setup(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	*state = fixture;
+	return lt_process_open(getpid(), &fixture->process) ||
+	       lt_maps_read(&fixture->process, &fixture->maps) ||
+	       lt_plan_make(&fixture->process, &fixture->maps, &fixture->plan);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	lt_plan_free(&fixture->plan);
+	lt_maps_free(&fixture->maps);
+	lt_process_close(&fixture->process);
+	free(fixture);
+	return 0;
+}
+
+/* The libc that runs this test, and nothing beside it */
+static void test_file(void **state)
+{
+	const struct fixture *fixture = *state;
+	const struct lt_plan_file *file = fixture->plan.files;
+	struct stat by_path, by_name;
+	Dl_info info;
+
+	assert_int_equal(fixture->plan.file_count, 1);
+	assert_string_equal(file->family->name, "glibc");
+	assert_true(dladdr(dlsym(RTLD_NEXT, "gnu_get_libc_version"), &info));
+	assert_int_equal(stat(file->open_path, &by_path), 0);
+	assert_int_equal(stat(info.dli_fname, &by_name), 0);
+	assert_int_equal(by_path.st_ino, by_name.st_ino);
+	assert_int_equal(by_path.st_dev, by_name.st_dev);
+	assert_int_equal(file->inode, by_name.st_ino);
+	assert_int_equal(file->build_id_len, 20);
+}
+
+static const struct lt_plan_probe *probe_of(const struct lt_plan *plan, const char *symbol)
+{
+	for (size_t i = 0; i < plan->probe_count; i++) {
+		_lt_free_ char *aliases = strdup(plan->probes[i].aliases);
+		char *rest = aliases, *alias;
+
+		if (!strcmp(plan->probes[i].symbol, symbol))
+			return &plan->probes[i];
+		while ((alias = strsep(&rest, ",")))
+			if (!strcmp(alias, symbol))
+				return &plan->probes[i];
+	}
+	return NULL;
+}
+
+/* Every function that a program can call is probed, once, where it really is. */
+static void test_probes(void **state)
+{
+	const struct fixture *fixture = *state;
+	const struct lt_plan *plan = &fixture->plan;
+	const struct lt_family *family = plan->files[0].family;
+	void *libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
+
+	assert_non_null(libc);
+	for (size_t i = 0; i < family->function_count; i++) {
+		const struct lt_family_function *function = &family->functions[i];
+		const struct lt_plan_probe *probe = probe_of(plan, function->symbol);
+		void *address = dlsym(libc, function->symbol);
+
+		assert_true(probe || function->optional);
+		assert_true(probe || !address);
+		if (!probe || !address)
+			continue;
+		assert_int_equal(probe->op, function->op);
+		assert_int_equal(plan->files[0].base + probe->entry_offset, (uintptr_t)address);
+		assert_int_equal(probe->file_offset, probe->entry_offset + probe->choice.offset);
+	}
+	for (size_t i = 1; i < plan->probe_count; i++) {
+		assert_true(plan->probes[i - 1].op <= plan->probes[i].op);
+		for (size_t j = 0; j < i; j++)
+			assert_int_not_equal(plan->probes[i].entry_offset,
+					     plan->probes[j].entry_offset);
+	}
+	assert_int_equal(plan->probes[0].op, LT_OP_FREE);
+	assert_string_equal(plan->probes[0].symbol, "free");
+	assert_non_null(strstr(plan->probes[0].aliases, "__libc_free"));
+	dlclose(libc);
+}
+
+/* What is called emulated is so by its bytes, in the running code. */
+static void test_sites(void **state)
+{
+	const struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < fixture->plan.probe_count; i++) {
+		const struct lt_plan_probe *probe = &fixture->plan.probes[i];
+		const uint8_t *code =
+			(const uint8_t *)(uintptr_t)(fixture->plan.files[probe->file].base +
+						     probe->file_offset);
+		uint8_t opcode = code[0] == 0x41 ? code[1] : code[0];
+		bool emulated = (opcode >= 0x50 && opcode <= 0x57) || code[0] == 0x90 ||
+				code[0] == 0xe8 || code[0] == 0xe9 || code[0] == 0xeb ||
+				(code[0] >= 0x70 && code[0] <= 0x7f) ||
+				(code[0] == 0x0f && (code[1] & 0xf0) == 0x80);
+
+		assert_int_equal(probe->choice.emulated, emulated);
+		assert_true(probe->choice.emulated || probe->choice.offset == 0);
+	}
+}
+
+static void test_print(void **state)
+{
+	const struct fixture *fixture = *state;
+	_lt_buf_ struct lt_buf out = { 0 };
+	const char *line, *end;
+
+	lt_plan_print(&fixture->plan, &fixture->process, &out);
+	assert_int_equal(lt_buf_error(&out), 0);
+	for (line = out.data; *line; line = end + 1) {
+		end = strchr(line, '\n');
+		assert_non_null(end);
+		assert_true(end - line <= 80 || memchr(line, '/', (size_t)(end - line)));
+	}
+	assert_non_null(strstr(out.data, "glibc in "));
+	assert_non_null(strstr(out.data, "\n  build-id "));
+	assert_non_null(strstr(out.data, "\n  free = "));
+	assert_non_null(strstr(out.data, "emulated"));
+}
+
+/* Names of the target reach no terminal as they are; long reasons are broken. */
+static void test_print_hostile(void **state)
+{
+	struct lt_plan_skip skip = { "/a\x1b[2J\nb",
+				     "word word word word word word word word word "
+				     "word word word word word word word word word" };
+	struct lt_plan plan = { .skips = &skip, .skip_count = 1 };
+	struct lt_process process = { .pid = 1, .comm = "\x1b]0;x\x07" };
+	_lt_buf_ struct lt_buf out = { 0 };
+
+	lt_plan_print(&plan, &process, &out);
+	assert_string_equal(out.data,
+			    "probes for process 1 (?]0;x?)\n\nnot attached\n  /a?[2J?b\n"
+			    "    word word word word word word word word word word word word word "
+			    "word word\n    word word word\n");
+}
+
+static void test_no_allocator(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct lt_maps only_self = { 0 };
+	_lt_buf_ struct lt_buf out = { 0 };
+	struct lt_plan plan;
+
+	/* The executable's malloc is undefined: it is no allocator, and not worth a word. */
+	for (size_t i = 0; i < fixture->maps.count; i++)
+		if (!strcmp(fixture->maps.entries[i].path, fixture->process.exe) &&
+		    fixture->maps.entries[i].executable)
+			only_self = (struct lt_maps){ &fixture->maps.entries[i], 1 };
+	assert_int_equal(only_self.count, 1);
+	assert_int_equal(lt_plan_make(&fixture->process, &only_self, &plan), -ENOENT);
+	assert_int_equal(plan.probe_count, 0);
+	assert_int_equal(plan.skip_count, 1);
+	lt_plan_print(&plan, &fixture->process, &out);
+	assert_non_null(strstr(out.data, "none found"));
+	lt_plan_free(&plan);
+}
+
+/* A libc whose file was deleted, mapped twice: found through the mapping, probed once. */
+static void test_deleted_copy(void **state)
+{
+	char directory[] = "/tmp/leaktrace-plan-XXXXXX", name[128], command[512];
+	const struct fixture *fixture = *state;
+	_lt_close_ int fd = -1;
+	struct lt_process process;
+	struct lt_maps maps;
+	struct lt_plan plan;
+	struct stat stat;
+	void *first, *second;
+	int copies = 0;
+
+	if (geteuid() != 0) { /* needs the links in map_files */
+		print_message("not root: a deleted file cannot be read\n");
+		skip();
+	}
+	assert_non_null(mkdtemp(directory));
+	snprintf(name, sizeof(name), "%s/libc.so.6", directory);
+	snprintf(command, sizeof(command), "cp -L '%s' '%s'", fixture->plan.files[0].path, name);
+	assert_int_equal(system(command), 0);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fstat(fd, &stat), 0);
+	first = mmap(NULL, (size_t)stat.st_size, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	second = mmap(NULL, (size_t)stat.st_size, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	assert_ptr_not_equal(first, MAP_FAILED);
+	assert_ptr_not_equal(second, MAP_FAILED);
+	unlink(name);
+	rmdir(directory);
+
+	assert_int_equal(lt_process_open(getpid(), &process), 0);
+	assert_int_equal(lt_maps_read(&process, &maps), 0);
+	assert_int_equal(lt_plan_make(&process, &maps, &plan), 0);
+	assert_int_equal(plan.file_count, 2);
+	assert_int_equal(plan.probe_count, 2 * fixture->plan.probe_count);
+	for (size_t i = 0; i < plan.file_count; i++) {
+		bool copy = !strcmp(plan.files[i].path, name);
+
+		copies += copy;
+		assert_int_equal(!!strstr(plan.files[i].open_path, "/map_files/"), copy);
+		assert_int_equal(plan.files[i].inode == stat.st_ino, copy);
+	}
+	assert_int_equal(copies, 1);
+	lt_plan_free(&plan);
+	lt_maps_free(&maps);
+	lt_process_close(&process);
+	munmap(first, (size_t)stat.st_size);
+	munmap(second, (size_t)stat.st_size);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_file),          cmocka_unit_test(test_probes),
+		cmocka_unit_test(test_sites),         cmocka_unit_test(test_print),
+		cmocka_unit_test(test_print_hostile), cmocka_unit_test(test_no_allocator),
+		cmocka_unit_test(test_deleted_copy),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "bpf/tracer.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/types.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "bpf/uprobe_multi.h"
+#include "leaktrace/config.h"
+#include "leaktrace/events.h"
+#include "leaktrace.skel.h"
+
+#define DEFAULT_RINGS_BYTES (64ULL << 20) /* all rings together: about a second of a saturated core */
+#define MIN_THREADS 1024		  /* preallocated pending-call records on kernels before 6.1 */
+
+struct lt_tracer {
+	struct leaktrace_bpf *bpf;
+	struct lt_exec_range *ranges; /* the mmapped lt_exec_ranges */
+	size_t ranges_size;
+	int rings[LT_MAX_RINGS];
+	unsigned int ring_count;
+	struct bpf_link **links; /* perf uprobes, raw tracepoints */
+	size_t link_count;
+	int *multi_links; /* uprobe_multi link fds */
+	size_t multi_count;
+	bool uprobe_multi;
+	uint32_t tgid;
+};
+
+static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[512];
+	size_t length;
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	length = strlen(line);
+	while (length && line[length - 1] == '\n')
+		line[--length] = '\0';
+	lt_debug("%s", line);
+	return 0;
+}
+
+static unsigned int ring_count_for(long cpus)
+{
+	unsigned int count = 2;
+
+	while ((long)count < cpus && count < LT_MAX_RINGS)
+		count *= 2;
+	return count;
+}
+
+static int make_rings(struct lt_tracer *tracer, uint64_t bytes)
+{
+	int outer = bpf_map__fd(tracer->bpf->maps.lt_rings);
+
+	for (uint32_t i = 0; i < tracer->ring_count; i++) {
+		int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "lt_ring", 0, 0, (uint32_t)bytes,
+					NULL);
+
+		if (fd < 0)
+			return fd;
+		tracer->rings[i] = fd;
+		if (bpf_map_update_elem(outer, &i, &fd, BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+static void configure(struct lt_tracer *tracer, const struct lt_features *features,
+		      const struct lt_tracer_options *options, uint64_t ring_bytes)
+{
+	struct leaktrace_bpf *bpf = tracer->bpf;
+	struct lt_bpf_config *config = (struct lt_bpf_config *)&bpf->rodata->lt_config;
+	struct bpf_program *program;
+
+	config->tgid = options->tgid;
+	config->ring_mask = tracer->ring_count - 1;
+	config->acquire_limit = ring_bytes / 4 * 3;
+	config->wake_level = ring_bytes / 4;
+	if (features->map_on_demand)
+		bpf_map__set_map_flags(bpf->maps.lt_threads, BPF_F_NO_PREALLOC);
+	else if (options->threads * 4 < LT_MAX_THREADS)
+		bpf_map__set_max_entries(bpf->maps.lt_threads,
+					 options->threads * 4 > MIN_THREADS ?
+						 (uint32_t)options->threads * 4 :
+						 MIN_THREADS);
+	if (!features->uprobe_multi)
+		return;
+	bpf_object__for_each_program(program, bpf->obj)
+		if (bpf_program__type(program) == BPF_PROG_TYPE_KPROBE)
+			bpf_program__set_expected_attach_type(
+				program, (enum bpf_attach_type)LT_BPF_TRACE_UPROBE_MULTI);
+}
+
+/* Read and written while programs run: memory of the map itself, no system call. */
+static int map_ranges(struct lt_tracer *tracer)
+{
+	size_t page = (size_t)getpagesize();
+	void *memory;
+
+	tracer->ranges_size = 2 * LT_MAX_EXEC_RANGES * sizeof(struct lt_exec_range);
+	tracer->ranges_size = (tracer->ranges_size + page - 1) / page * page;
+	memory = mmap(NULL, tracer->ranges_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      bpf_map__fd(tracer->bpf->maps.lt_exec_ranges), 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	tracer->ranges = memory;
+	memset(memory, 0xff, tracer->ranges_size);
+	return 0;
+}
+
+int lt_tracer_open(struct lt_tracer **result, const struct lt_features *features,
+		   const struct lt_tracer_options *options, struct lt_buf *error)
+{
+	struct lt_tracer *tracer = calloc(1, sizeof(*tracer));
+	uint64_t ring_bytes = options->ring_bytes;
+	int err;
+
+	if (!tracer)
+		return -ENOMEM;
+	memset(tracer->rings, -1, sizeof(tracer->rings));
+	tracer->uprobe_multi = features->uprobe_multi;
+	tracer->tgid = options->tgid;
+	tracer->ring_count = ring_count_for(sysconf(_SC_NPROCESSORS_ONLN));
+	if (!ring_bytes)
+		ring_bytes = DEFAULT_RINGS_BYTES / tracer->ring_count;
+	libbpf_set_print(print_libbpf);
+	tracer->bpf = leaktrace_bpf__open();
+	if (!tracer->bpf) {
+		err = -errno;
+		lt_buf_printf(error, "BPF programs cannot be opened: %s", strerror(-err));
+		goto failed;
+	}
+	configure(tracer, features, options, ring_bytes);
+	err = leaktrace_bpf__load(tracer->bpf);
+	if (!err)
+		err = make_rings(tracer, ring_bytes);
+	if (!err)
+		err = map_ranges(tracer);
+	if (err) {
+		lt_buf_printf(error, "BPF programs cannot be loaded on kernel %s: %s (-v shows why)",
+			      features->release, strerror(-err));
+		goto failed;
+	}
+	*result = tracer;
+	return 0;
+failed:
+	lt_tracer_free(tracer);
+	return err;
+}
+
+static int keep_link(struct lt_tracer *tracer, struct bpf_link *link)
+{
+	struct bpf_link **links;
+
+	if (!link)
+		return -errno;
+	links = reallocarray(tracer->links, tracer->link_count + 1, sizeof(*links));
+	if (!links) {
+		bpf_link__destroy(link);
+		return -ENOMEM;
+	}
+	tracer->links = links;
+	links[tracer->link_count++] = link;
+	return 0;
+}
+
+/* One program at many places of one file. */
+static int attach_multi(struct lt_tracer *tracer, const struct bpf_program *program,
+			const struct lt_plan_file *file, const uint64_t *offsets, size_t count,
+			bool at_return)
+{
+	struct lt_uprobe_multi request = {
+		.program_fd = bpf_program__fd(program),
+		.path = file->open_path,
+		.offsets = offsets,
+		.count = (uint32_t)count,
+		.pid = tracer->tgid,
+		.at_return = at_return,
+	};
+	int *links = reallocarray(tracer->multi_links, tracer->multi_count + 1, sizeof(*links));
+	int fd;
+
+	if (!links)
+		return -ENOMEM;
+	tracer->multi_links = links;
+	fd = lt_uprobe_multi_attach(&request);
+	if (fd < 0)
+		return fd;
+	links[tracer->multi_count++] = fd;
+	return 0;
+}
+
+static int attach_perf(struct lt_tracer *tracer, const struct bpf_program *program,
+		       const struct lt_plan_file *file, const uint64_t *offsets, size_t count,
+		       bool at_return)
+{
+	LIBBPF_OPTS(bpf_uprobe_opts, options, .retprobe = at_return);
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++)
+		err = keep_link(tracer,
+				bpf_program__attach_uprobe_opts(program, (pid_t)tracer->tgid,
+								file->open_path, offsets[i],
+								&options));
+	return err;
+}
+
+/* Attaches one program wherever the plan wants it, file by file. */
+static int attach_program(struct lt_tracer *tracer, const struct lt_plan *plan, const char *name,
+			  bool at_return)
+{
+	const struct bpf_program *program = bpf_object__find_program_by_name(tracer->bpf->obj, name);
+	_lt_free_ uint64_t *offsets = calloc(plan->probe_count, sizeof(*offsets));
+	int err = 0;
+
+	if (!program)
+		return -ENOENT;
+	if (!offsets)
+		return -ENOMEM;
+	for (size_t file = 0; file < plan->file_count && !err; file++) {
+		size_t count = 0;
+
+		for (size_t i = 0; i < plan->probe_count; i++) {
+			const struct lt_plan_probe *probe = &plan->probes[i];
+			const struct lt_op_info *op = &lt_op_table[probe->op];
+			const char *wanted = at_return ? op->return_program : op->entry_program;
+
+			if (probe->file == file && wanted && strcmp(wanted, name) == 0)
+				offsets[count++] = probe->file_offset;
+		}
+		if (count)
+			err = (tracer->uprobe_multi ? attach_multi : attach_perf)(
+				tracer, program, &plan->files[file], offsets, count, at_return);
+	}
+	return err;
+}
+
+/* Each distinct program of the table once; returns before entries, so that no entry lacks its return. */
+static int attach_plan(struct lt_tracer *tracer, const struct lt_plan *plan)
+{
+	int err = 0;
+
+	for (int at_return = 1; at_return >= 0; at_return--) {
+		for (int op = 0; op < LT_OP_COUNT && !err; op++) {
+			const char *name = at_return ? lt_op_table[op].return_program :
+						       lt_op_table[op].entry_program;
+			bool seen = false;
+
+			for (int other = 0; other < op && name; other++) {
+				const char *before = at_return ? lt_op_table[other].return_program :
+								 lt_op_table[other].entry_program;
+
+				seen |= before && strcmp(before, name) == 0;
+			}
+			if (name && !seen)
+				err = attach_program(tracer, plan, name, at_return);
+		}
+	}
+	return err;
+}
+
+int lt_tracer_attach(struct lt_tracer *tracer, const struct lt_plan *plan, struct lt_buf *error)
+{
+	int err;
+
+	err = keep_link(tracer, bpf_program__attach(tracer->bpf->progs.on_thread_exit));
+	if (!err)
+		err = keep_link(tracer, bpf_program__attach(tracer->bpf->progs.on_exec));
+	if (!err)
+		err = attach_plan(tracer, plan);
+	if (err)
+		lt_buf_printf(error, "probes cannot be attached to pid %u: %s%s", tracer->tgid,
+			      strerror(-err),
+			      err == -EPERM || err == -EACCES ? ": run as root" : "");
+	return err;
+}
+
+void lt_tracer_activate(struct lt_tracer *tracer)
+{
+	__atomic_store_n(&tracer->bpf->bss->lt_active, 1, __ATOMIC_RELEASE);
+}
+
+void lt_tracer_deactivate(struct lt_tracer *tracer)
+{
+	__atomic_store_n(&tracer->bpf->bss->lt_active, 0, __ATOMIC_RELEASE);
+}
+
+static void *close_link(void *fd)
+{
+	close(*(int *)fd);
+	return NULL;
+}
+
+/*
+ * Each close waits for the kernel's grace periods (30-80 ms); waiting for all of them at once
+ * makes a detach as short as the longest.
+ */
+static void close_links(int *fds, size_t count)
+{
+	_lt_free_ pthread_t *threads = calloc(count + 1, sizeof(*threads));
+	size_t started = 0;
+
+	while (threads && started < count &&
+	       pthread_create(&threads[started], NULL, close_link, &fds[started]) == 0)
+		started++;
+	for (size_t i = started; i < count; i++)
+		close(fds[i]);
+	for (size_t i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+}
+
+void lt_tracer_free(struct lt_tracer *tracer)
+{
+	if (!tracer)
+		return;
+	if (tracer->bpf && tracer->bpf->bss)
+		lt_tracer_deactivate(tracer);
+	close_links(tracer->multi_links, tracer->multi_count);
+	for (size_t i = 0; i < tracer->link_count; i++)
+		bpf_link__destroy(tracer->links[i]);
+	for (unsigned int i = 0; i < LT_MAX_RINGS; i++)
+		if (tracer->rings[i] >= 0)
+			close(tracer->rings[i]);
+	if (tracer->ranges)
+		munmap(tracer->ranges, tracer->ranges_size);
+	leaktrace_bpf__destroy(tracer->bpf);
+	free(tracer->multi_links);
+	free(tracer->links);
+	free(tracer);
+}
+
+int lt_tracer_set_code(struct lt_tracer *tracer, const struct lt_maps *maps)
+{
+	uint32_t half = !(tracer->bpf->bss->lt_exec_half & 1);
+	struct lt_exec_range *ranges = tracer->ranges + half * LT_MAX_EXEC_RANGES;
+	size_t count = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < maps->count; i++) {
+		const struct lt_mapping *mapping = &maps->entries[i];
+
+		if (!mapping->executable)
+			continue;
+		/* Entry 0 is where the search starts from: it must be the lowest. */
+		if (count && ranges[count - 1].end == mapping->start) {
+			ranges[count - 1].end = mapping->end;
+			continue;
+		}
+		if (count == LT_MAX_EXEC_RANGES) {
+			err = -E2BIG;
+			break;
+		}
+		ranges[count++] = (struct lt_exec_range){ mapping->start, mapping->end };
+	}
+	memset(ranges + count, 0xff, (LT_MAX_EXEC_RANGES - count) * sizeof(*ranges));
+	__atomic_store_n(&tracer->bpf->bss->lt_exec_half, half, __ATOMIC_RELEASE);
+	return err;
+}
+
+void lt_tracer_counters(const struct lt_tracer *tracer, uint64_t *values)
+{
+	struct bpf_program *program;
+
+	for (int i = 0; i < LT_COUNTER_COUNT; i++)
+		values[i] += __atomic_load_n(&tracer->bpf->bss->lt_counters[i], __ATOMIC_RELAXED);
+	bpf_object__for_each_program(program, tracer->bpf->obj) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t size = sizeof(info);
+
+		if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) == 0)
+			values[LT_COUNTER_PROBE_MISSED] += info.recursion_misses;
+	}
+}
+
+size_t lt_tracer_rings(const struct lt_tracer *tracer, const int **fds)
+{
+	*fds = tracer->rings;
+	return tracer->ring_count;
+}

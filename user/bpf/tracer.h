@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The BPF side of one traced process, in phases: open (load, nothing attached) → attach (carry out
+ * the plan, gate closed) → activate (gate open: events flow) → deactivate → free (detach).
+ *
+ * The gate opens only when every probe is in place and closes before the first one goes, so that
+ * no acquire is ever seen whose release could not be.  One thread.
+ */
+#ifndef LT_BPF_TRACER_H
+#define LT_BPF_TRACER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "bpf/features.h"
+#include "probe/plan.h"
+
+struct lt_tracer;
+
+struct lt_tracer_options {
+	uint32_t tgid;	     /* in the initial pid namespace */
+	uint64_t ring_bytes; /* per ring, a power of two of at least a page; 0: default */
+	size_t threads;	     /* the target has now: sizes the pending-call table on old kernels */
+};
+
+/* All return 0 or -errno; error gets one line with the remedy. */
+int lt_tracer_open(struct lt_tracer **tracer, const struct lt_features *features,
+		   const struct lt_tracer_options *options, struct lt_buf *error);
+int lt_tracer_attach(struct lt_tracer *tracer, const struct lt_plan *plan, struct lt_buf *error);
+void lt_tracer_activate(struct lt_tracer *tracer);
+void lt_tracer_deactivate(struct lt_tracer *tracer);
+void lt_tracer_free(struct lt_tracer *tracer);
+
+/* Tells the stack walker where code is.  May be called at any time after open. */
+int lt_tracer_set_code(struct lt_tracer *tracer, const struct lt_maps *maps);
+
+/* Adds the BPF side's counters since open to values[LT_COUNTER_COUNT]. */
+void lt_tracer_counters(const struct lt_tracer *tracer, uint64_t *values);
+
+/* The ring buffers' map fds, owned by the tracer. */
+size_t lt_tracer_rings(const struct lt_tracer *tracer, const int **fds);
+
+#endif

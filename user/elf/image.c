@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "elf/image.h"
+
+#include <elfutils/libdwelf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <libelf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#if defined(__x86_64__)
+#define HOST_MACHINE EM_X86_64
+#elif defined(__aarch64__)
+#define HOST_MACHINE EM_AARCH64
+#else
+#error "no such architecture yet"
+#endif
+
+/* The kernel loads no file with more than 64 KiB of program headers (fs/binfmt_elf.c). */
+#define MAX_PROGRAM_HEADERS (65536 / sizeof(Elf64_Phdr))
+#define MAX_SECTION_BYTES   (512u << 20) /* of a table that is read whole; browsers have 100 MiB */
+#define VERSYM_HIDDEN       0x8000       /* the version is not the default one; <elf.h> lacks it */
+
+struct segment { /* one PT_LOAD */
+	uint64_t address, file_offset, file_size;
+};
+
+struct symbol_table {
+	Elf_Data *symbols;
+	Elf_Data *versions; /* SHT_GNU_versym or NULL */
+	const char *names;  /* the string table as it is */
+	char *cut_names; /* owned: a copy that ends each name at its '@'; NULL: no name has one */
+	size_t names_len;
+};
+
+struct lt_image {
+	int fd;
+	Elf *elf;
+	struct segment *segments;
+	size_t segment_count;
+	struct symbol_table tables[2]; /* .dynsym, .symtab */
+};
+
+static bool is_native(Elf *elf)
+{
+	GElf_Ehdr header;
+
+	return elf && elf_kind(elf) == ELF_K_ELF && gelf_getehdr(elf, &header) &&
+	       header.e_ident[EI_CLASS] == ELFCLASS64 &&
+	       header.e_ident[EI_DATA] ==
+		       (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB) &&
+	       header.e_machine == HOST_MACHINE &&
+	       (header.e_type == ET_DYN || header.e_type == ET_EXEC);
+}
+
+static int read_segments(struct lt_image *image)
+{
+	size_t count;
+	GElf_Phdr header;
+
+	if (elf_getphdrnum(image->elf, &count) || count > MAX_PROGRAM_HEADERS)
+		return -ENOEXEC;
+	image->segments = calloc(count ? count : 1, sizeof(*image->segments));
+	if (!image->segments)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t end;
+
+		if (!gelf_getphdr(image->elf, (int)i, &header))
+			return -ENOEXEC;
+		if (header.p_type != PT_LOAD || !header.p_filesz)
+			continue;
+		if (__builtin_add_overflow(header.p_vaddr, header.p_filesz, &end) ||
+		    __builtin_add_overflow(header.p_offset, header.p_filesz, &end) ||
+		    end > INT64_MAX)
+			return -ENOEXEC;
+		image->segments[image->segment_count++] =
+			(struct segment){ header.p_vaddr, header.p_offset, header.p_filesz };
+	}
+	return 0;
+}
+
+/* The section's bytes, or NULL: absent, not in the file, too large, beyond its end. */
+static Elf_Data *section_data(Elf_Scn *section, GElf_Shdr *header, Elf_Type type)
+{
+	Elf_Data *data;
+
+	if (!section || !gelf_getshdr(section, header) || header->sh_type == SHT_NOBITS ||
+	    header->sh_size > MAX_SECTION_BYTES || (header->sh_flags & SHF_COMPRESSED))
+		return NULL;
+	data = elf_getdata(section, NULL);
+	return data && data->d_buf && data->d_type == type ? data : NULL;
+}
+
+static int load_names(struct symbol_table *table, const Elf_Data *data)
+{
+	table->names = data->d_buf;
+	table->names_len = data->d_size;
+	if (!memchr(table->names, '@', table->names_len))
+		return 0;
+	table->cut_names = malloc(table->names_len);
+	if (!table->cut_names)
+		return -ENOMEM;
+	for (size_t i = 0; i < table->names_len; i++)
+		table->cut_names[i] = (char)(table->names[i] == '@' ? '\0' : table->names[i]);
+	return 0;
+}
+
+static int load_table(Elf *elf, Elf_Scn *section, struct symbol_table *table)
+{
+	GElf_Shdr header, strings_header;
+	Elf_Data *symbols = section_data(section, &header, ELF_T_SYM), *strings;
+
+	if (!symbols || table->symbols)
+		return 0;
+	strings = section_data(elf_getscn(elf, header.sh_link), &strings_header, ELF_T_BYTE);
+	/* With the last byte 0 every name ends inside of the table. */
+	if (!strings || !strings->d_size || ((const char *)strings->d_buf)[strings->d_size - 1])
+		return 0;
+	table->symbols = symbols;
+	return load_names(table, strings);
+}
+
+/* A file without section headers, or with nonsense in them, has no symbols for us. */
+static int load_tables(struct lt_image *image)
+{
+	Elf_Scn *section = NULL;
+	GElf_Shdr header;
+	int err = 0;
+
+	while (!err && (section = elf_nextscn(image->elf, section))) {
+		if (!gelf_getshdr(section, &header))
+			continue;
+		if (header.sh_type == SHT_DYNSYM)
+			err = load_table(image->elf, section, &image->tables[0]);
+		else if (header.sh_type == SHT_SYMTAB)
+			err = load_table(image->elf, section, &image->tables[1]);
+		else if (header.sh_type == SHT_GNU_versym)
+			image->tables[0].versions = section_data(section, &header, ELF_T_HALF);
+	}
+	return err;
+}
+
+int lt_image_open(struct lt_image **image, int fd)
+{
+	struct lt_image *opened;
+	struct stat stat;
+	int err = -ENOEXEC;
+
+	if (elf_version(EV_CURRENT) == EV_NONE)
+		return -ENOSYS;
+	if (fstat(fd, &stat))
+		return -errno;
+	opened = calloc(1, sizeof(*opened));
+	if (!opened)
+		return -ENOMEM;
+	opened->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (opened->fd < 0) {
+		err = -errno;
+		free(opened);
+		return err;
+	}
+	/* Read, not mapped: a file that its owner cuts short must not kill us with SIGBUS. */
+	opened->elf = elf_begin(opened->fd, ELF_C_READ, NULL);
+	if (is_native(opened->elf))
+		err = read_segments(opened);
+	if (!err)
+		err = load_tables(opened);
+	if (err) {
+		lt_image_close(opened);
+		return err;
+	}
+	*image = opened;
+	return 0;
+}
+
+void lt_image_close(struct lt_image *image)
+{
+	if (!image)
+		return;
+	for (size_t i = 0; i < 2; i++)
+		free(image->tables[i].cut_names);
+	free(image->segments);
+	elf_end(image->elf);
+	close(image->fd);
+	free(image);
+}
+
+size_t lt_image_build_id(const struct lt_image *image, uint8_t build_id[LT_MAX_BUILD_ID])
+{
+	const void *note;
+	ssize_t len = dwelf_elf_gnu_build_id(image->elf, &note);
+
+	if (len <= 0)
+		return 0;
+	if (len > LT_MAX_BUILD_ID)
+		len = LT_MAX_BUILD_ID;
+	memcpy(build_id, note, (size_t)len);
+	return (size_t)len;
+}
+
+static const struct segment *segment_of(const struct lt_image *image, uint64_t address)
+{
+	for (size_t i = 0; i < image->segment_count; i++)
+		if (address - image->segments[i].address < image->segments[i].file_size)
+			return &image->segments[i];
+	return NULL;
+}
+
+bool lt_image_offset_of(const struct lt_image *image, uint64_t address, uint64_t *file_offset)
+{
+	const struct segment *segment = segment_of(image, address);
+
+	if (!segment)
+		return false;
+	*file_offset = address - segment->address + segment->file_offset;
+	return true;
+}
+
+bool lt_image_address_of(const struct lt_image *image, uint64_t file_offset, uint64_t *address)
+{
+	for (size_t i = 0; i < image->segment_count; i++) {
+		const struct segment *segment = &image->segments[i];
+
+		if (file_offset - segment->file_offset < segment->file_size) {
+			*address = file_offset - segment->file_offset + segment->address;
+			return true;
+		}
+	}
+	return false;
+}
+
+long lt_image_read(const struct lt_image *image, uint64_t address, void *to, size_t len)
+{
+	const struct segment *segment = segment_of(image, address);
+	uint64_t left;
+	ssize_t got;
+
+	if (!segment)
+		return -EFAULT;
+	left = segment->file_size - (address - segment->address);
+	got = pread(image->fd, to, len < left ? len : left,
+		    (off_t)(address - segment->address + segment->file_offset));
+	return got < 0 ? -errno : got;
+}
+
+/* "name@@V" or, out of .gnu.version, an index without the hidden bit */
+static bool is_default_version(const struct symbol_table *table, const char *full_name, size_t i)
+{
+	const char *at = strchr(full_name, '@');
+	GElf_Versym version;
+
+	if (at)
+		return at[1] == '@';
+	return !table->versions || !gelf_getversym(table->versions, (int)i, &version) ||
+	       !(version & VERSYM_HIDDEN);
+}
+
+/* False: not a defined function, or nonsense. */
+static bool read_symbol(const struct lt_image *image, const struct symbol_table *table, size_t i,
+			struct lt_image_symbol *symbol)
+{
+	GElf_Sym raw;
+	int type;
+
+	if (!gelf_getsym(table->symbols, (int)i, &raw))
+		return false;
+	type = GELF_ST_TYPE(raw.st_info);
+	if ((type != STT_FUNC && type != STT_GNU_IFUNC) || raw.st_shndx == SHN_UNDEF ||
+	    (raw.st_shndx >= SHN_LORESERVE && raw.st_shndx != SHN_XINDEX) ||
+	    raw.st_name >= table->names_len ||
+	    !lt_image_offset_of(image, raw.st_value, &symbol->file_offset))
+		return false;
+	symbol->name = (table->cut_names ? table->cut_names : table->names) + raw.st_name;
+	symbol->address = raw.st_value;
+	symbol->size = raw.st_size;
+	symbol->ifunc = type == STT_GNU_IFUNC;
+	symbol->local = GELF_ST_BIND(raw.st_info) == STB_LOCAL;
+	symbol->default_version = is_default_version(table, table->names + raw.st_name, i);
+	return symbol->name[0] != '\0';
+}
+
+int lt_image_each_function(const struct lt_image *image,
+			   int (*visit)(void *context, const struct lt_image_symbol *symbol),
+			   void *context)
+{
+	struct lt_image_symbol symbol;
+	int err;
+
+	for (size_t t = 0; t < 2; t++) {
+		const struct symbol_table *table = &image->tables[t];
+		size_t count = table->symbols ? table->symbols->d_size / sizeof(Elf64_Sym) : 0;
+
+		for (size_t i = 0; i < count; i++) {
+			if (!read_symbol(image, table, i, &symbol))
+				continue;
+			err = visit(context, &symbol);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Memory limits of a cgroup and all of its ancestors, versions 1 and 2.  Internal to the room. */
+#ifndef LT_PROC_CGROUP_H
+#define LT_PROC_CGROUP_H
+
+#include <stdint.h>
+
+/*
+ * Lowers *limit_bytes and *available_bytes by what binds along the path.  text is
+ * /proc/PID/cgroup; root is where the hierarchies are mounted (/sys/fs/cgroup).  A group that
+ * cannot be seen from here (another mount or cgroup namespace) has no say; its visible ancestors
+ * have.
+ */
+void lt_cgroup_apply_limits(const char *text, const char *root, uint64_t *limit_bytes,
+			    uint64_t *available_bytes);
+
+#endif
