@@ -22,13 +22,19 @@ static __always_inline int enter_acquire(struct pt_regs *ctx, enum operation op,
 					 __u64 pointer)
 {
 	struct lt_thread *thread;
+	bool told;
 
 	if (!wanted())
 		return 0;
 	thread = thread_get();
-	if (!thread || !pending_push(thread, PT_REGS_SP(ctx), op, size, pointer))
+	if (!thread)
 		return 0;
-	if (op == OP_REALLOC && pointer)
+	/* glibc's reallocarray jumps to realloc: one call, whose release was sent already. */
+	told = thread->pending.sp == PT_REGS_SP(ctx) && thread->pending.op == OP_REALLOC &&
+	       thread->pending.pointer == pointer;
+	if (!pending_push(thread, PT_REGS_SP(ctx), op, size, pointer))
+		return 0;
+	if (op == OP_REALLOC && pointer && !told)
 		send_release(LT_WIRE_RELEASE, LT_KIND_HEAP, LT_WIRE_F_REALLOC, pointer);
 	return 0;
 }

@@ -11,14 +11,16 @@
 
 struct lt_text_style {
 	bool color;
-	bool verbose;	  /* all frames, all evidence, build-ids */
+	bool verbose;         /* all frames, all evidence, build-ids */
 	unsigned int columns; /* terminal width; at least 80 */
 };
 
-void lt_export_text(const struct lt_report *report, const struct lt_text_style *style, struct lt_buf *out);
+void lt_export_text(const struct lt_report *report, const struct lt_text_style *style,
+		    struct lt_buf *out);
 /* One JSON object and a newline: docs/REPORT_SCHEMA.md. */
 void lt_export_json(const struct lt_report *report, struct lt_buf *out);
-/* Prometheus text exposition format 0.0.4, for node_exporter's textfile collector (TRAPS 26, 27). */
+/* Prometheus text exposition format 0.0.4, for node_exporter's textfile collector (TRAPS 26, 27).
+ */
 void lt_export_prometheus(const struct lt_report *report, struct lt_buf *out);
 
 #endif

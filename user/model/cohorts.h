@@ -31,8 +31,9 @@ void lt_cohorts_roll(struct lt_cohorts *cohorts, uint32_t now_s);
 void lt_cohorts_born(struct lt_cohorts *cohorts, uint32_t now_s);
 /* A resource born at birth_s is released at now_s. */
 void lt_cohorts_died(struct lt_cohorts *cohorts, uint32_t birth_s, uint32_t now_s);
-/* Undo of a died: alive again with its old birth (failed realloc). */
-void lt_cohorts_revived(struct lt_cohorts *cohorts, uint32_t birth_s, uint32_t now_s);
+/* Undo of the died at died_s: alive again with its old birth (failed realloc). */
+void lt_cohorts_revived(struct lt_cohorts *cohorts, uint32_t birth_s, uint32_t died_s,
+			uint32_t now_s);
 
 /* Alive now with age of about 12·4^level s or more / released at such an age since the attach. */
 uint64_t lt_cohorts_alive_above(const struct lt_cohorts *cohorts, unsigned int level);

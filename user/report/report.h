@@ -18,19 +18,20 @@
 struct lt_report_frame {
 	const char *function; /* "" unknown */
 	const char *file;     /* "" unknown */
-	uint32_t line;	      /* 0 unknown */
+	uint32_t line;        /* 0 unknown */
 	bool inlined;
-	const char *module;   /* path; "" when no module covers the address */
-	uint64_t offset;      /* file offset in the module of the looked-up address; else the address */
+	const char *module; /* path; "" when no module covers the address */
+	uint64_t offset; /* file offset in the module of the looked-up address; else the address */
 	const char *build_id; /* hex, "" none */
 };
 
 struct lt_report_site {
-	const char *kind; /* "heap" */
-	const char *unit; /* "bytes" or "" */
+	const char *kind;  /* "heap" */
+	const char *unit;  /* "bytes" or "" */
 	uint64_t stack_id; /* stable: lt_symbol_store_stable_id */
-	uint64_t live_count, live_size, acquired_count, acquired_size, released_count, released_size, peak_size;
-	double oldest_age_s;   /* NaN when nothing lives */
+	uint64_t live_count, live_size, acquired_count, acquired_size, released_count,
+		released_size, peak_size;
+	double oldest_age_s;     /* NaN when nothing lives */
 	double seconds_to_limit; /* at this growth; NaN unknown, INFINITY not growing */
 	struct lt_evidence evidence;
 	const struct lt_report_frame *frames; /* leaf first, inlines expanded */
@@ -49,7 +50,7 @@ struct lt_report_input {
 	const struct lt_evidence *evidence; /* one per site of the model */
 	const struct lt_event_target *target;
 	uint32_t tgid;
-	const struct lt_event_process *process;	      /* latest */
+	const struct lt_event_process *process;       /* latest */
 	const struct lt_event_process *process_first; /* at the attach */
 	const uint64_t *counters; /* LT_COUNTER_COUNT, with the model's own already merged in */
 	uint64_t attach_ns, time_ns;
@@ -71,18 +72,24 @@ struct lt_report {
 	struct lt_report_target target;
 	uint64_t rss_bytes, rss_growth_bytes /* may wrap: cast to int64_t */;
 	uint64_t limit_bytes, available_bytes;
-	double explained_ratio; /* tracked live bytes over RSS growth; NaN when RSS did not grow by >= 1 MiB */
+	double explained_ratio; /* tracked live bytes over RSS growth; NaN when RSS did not grow by
+				   >= 1 MiB */
 	struct lt_model_totals totals;
 	uint64_t counters[LT_COUNTER_COUNT];
 	uint64_t collector_cpu_ns, collector_rss_bytes;
 	size_t verdict_counts[LT_VERDICT_LEAKING + 1]; /* over all sites */
-	size_t site_total; /* all sites ever seen */
+	size_t site_total;                             /* all sites ever seen */
 	const struct lt_report_site *sites; /* gravest verdict first, then growth; at most top */
 	size_t site_count;
-	/* Everything below the top, summed, so that sums over sites equal the totals. */
-	uint64_t other_live_count, other_live_size, other_acquired_count, other_released_count;
+	/*
+	 * Everything below the top, summed by kind, so that sums over sites equal the totals:
+	 * stack_id 0, no frames, all evidence unknown.  Only kinds that have such sites.
+	 */
+	const struct lt_report_site *others;
+	size_t other_count;
 };
 
+/* 0 with *report to be freed, or -ENOMEM. */
 int lt_report_build(const struct lt_report_input *input, struct lt_report **report);
 void lt_report_free(struct lt_report *report);
 /*

@@ -10,9 +10,20 @@
 
 #include "stream/event.h"
 
+static inline bool lt_decode_kind_known(uint8_t kind)
+{
+	static const bool known[UINT8_MAX + 1] = {
+#define LT_KIND(symbol, value, name, unit) [value] = true,
+#include "leaktrace/kinds.def"
+#undef LT_KIND
+	};
+
+	return known[kind];
+}
+
 /*
  * 0 and *event filled (it borrows from data), or -EBADMSG with *event untouched.
- * data needs no alignment beyond 8, which ring buffers give.
+ * data is aligned to 8, as ring buffers give it.  The exit of the process comes as LT_EVENT_END.
  */
 int lt_decode_wire(const void *data, size_t size, struct lt_event *event);
 

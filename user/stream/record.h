@@ -13,9 +13,15 @@
 
 struct lt_recorder;
 
-/* Takes over file (closed by lt_recorder_close).  Writes the header.  0 or -errno. */
+/*
+ * Takes over file (closed by lt_recorder_close; on failure it stays the caller's).  Writes the
+ * header at once.  0 or -errno.
+ */
 int lt_recorder_open(struct lt_recorder **recorder, FILE *file);
-/* Appends one event.  -errno on a failed write (-ENOSPC, ...); later calls repeat it. */
+/*
+ * Appends one event.  -errno on a failed write (-ENOSPC, ...); later calls repeat it.  -EINVAL for
+ * an event that breaks the contract of event.h: it is left out and the recording goes on.
+ */
 int lt_recorder_write(struct lt_recorder *recorder, const struct lt_event *event);
 /* Hands what is buffered to the kernel, so that a crash loses nothing before this point. */
 int lt_recorder_flush(struct lt_recorder *recorder);

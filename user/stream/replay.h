@@ -12,10 +12,10 @@
 #include "stream/event.h"
 
 struct lt_replay_result {
-	uint64_t events;	  /* delivered */
-	uint64_t unknown_records; /* well-formed records of a newer type, skipped */
-	bool truncated;		  /* ended inside a record */
-	char error[160];	  /* one line, when the result is -EBADMSG or -EPROTONOSUPPORT */
+	uint64_t events;          /* delivered */
+	uint64_t unknown_records; /* well-formed records of a newer type or kind, skipped */
+	bool truncated;           /* ended inside a record; meaningful when the result is 0 */
+	char error[160];          /* one line, when the result is -EBADMSG or -EPROTONOSUPPORT */
 };
 
 /*

@@ -15,7 +15,8 @@ int lt_resolver_new(struct lt_resolver **resolver);
 void lt_resolver_free(struct lt_resolver *resolver);
 
 /* fd: the mapped file, taken over (closed by the resolver); -1: no file (vdso, anonymous). */
-int lt_resolver_add_module(struct lt_resolver *resolver, const struct lt_event_module *module, int fd);
+int lt_resolver_add_module(struct lt_resolver *resolver, const struct lt_event_module *module,
+			   int fd);
 /*
  * Fills symbol->frames, borrowed until the next call; frame_count 0 when nothing is known.
  * Lookups never fail for a strange file: they know less.

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "report/report.h"
+
+#define NS 1000000000ULL
+
+struct scene {
+	struct lt_model *model;
+	struct lt_symbol_store *symbols;
+	struct lt_evidence evidence[3];
+	struct lt_event_target target;
+	struct lt_event_process first, now;
+	uint64_t counters[LT_COUNTER_COUNT];
+	struct lt_report_input input;
+};
+
+static void acquire(struct scene *scene, uint64_t id, uint64_t size, uint64_t stack)
+{
+	struct lt_event event = { .type = LT_EVENT_ACQUIRE,
+				  .kind = LT_KIND_HEAP,
+				  .time_ns = 100 * NS,
+				  .acquire = { id, size, stack } };
+	uint64_t frames[] = { 0x1000 + stack * 16, 0x9000 };
+	struct lt_event told = { .type = LT_EVENT_STACK,
+				 .time_ns = 100 * NS,
+				 .stack = { stack, frames, 2, LT_STACK_NO_FRAME } };
+
+	assert_int_equal(lt_model_apply(scene->model, &event), 0);
+	assert_int_equal(lt_model_apply(scene->model, &told), 0);
+}
+
+static int setup(void **state)
+{
+	static struct scene scene;
+	static const struct lt_source_frame frames[] = { { "inner", "a.c", 3, true },
+							 { "outer", "a.c", 9, false } };
+	uint8_t build_id[] = { 0xab, 0x01 };
+	struct lt_event_module module = { 0, 0x1000, 0x2000, 0x400, "/bin/app", build_id, 2 };
+	struct lt_event_symbol symbol = { 0x100f + 16, frames, 2 };
+
+	memset(&scene, 0, sizeof(scene));
+	assert_int_equal(lt_model_new(90 * NS, &scene.model), 0);
+	assert_int_equal(lt_symbol_store_new(&scene.symbols), 0);
+	assert_int_equal(lt_symbol_store_add_module(scene.symbols, &module), 0);
+	symbol.pc = lt_symbol_lookup_pc(0x1000 + 2 * 16);
+	assert_int_equal(lt_symbol_store_add_symbol(scene.symbols, &symbol), 0);
+	acquire(&scene, 1, 1 << 20, 1);
+	acquire(&scene, 2, 2 << 20, 2);
+	acquire(&scene, 3, 3 << 20, 3);
+	scene.evidence[0] = (struct lt_evidence){ .verdict = LT_VERDICT_STABLE,
+						  .growth_per_hour = NAN };
+	scene.evidence[1] = (struct lt_evidence){ .verdict = LT_VERDICT_LEAKING,
+						  .growth_per_hour = 1 << 20 };
+	scene.evidence[2] = (struct lt_evidence){ .verdict = LT_VERDICT_STABLE,
+						  .growth_per_hour = -5 };
+	scene.target = (struct lt_event_target){ .realtime_offset_ns = 1000 * NS,
+						 .ns_pid = 4,
+						 .interval_ns = 10 * NS,
+						 .comm = "app",
+						 .exe = "/bin/app",
+						 .allocator = "glibc" };
+	scene.first.rss_bytes = 10 << 20;
+	scene.now = (struct lt_event_process){ .rss_bytes = 22 << 20,
+					       .limit_bytes = 64 << 20,
+					       .available_bytes = 2 << 20 };
+	scene.input = (struct lt_report_input){
+		.model = scene.model,
+		.symbols = scene.symbols,
+		.evidence = scene.evidence,
+		.target = &scene.target,
+		.tgid = 77,
+		.process = &scene.now,
+		.process_first = &scene.first,
+		.counters = scene.counters,
+		.attach_ns = 90 * NS,
+		.time_ns = 130 * NS,
+		.sequence = 1,
+		.top = 2,
+	};
+	*state = &scene;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct scene *scene = *state;
+
+	lt_model_free(scene->model);
+	lt_symbol_store_free(scene->symbols);
+	return 0;
+}
+
+static void ranks_and_sums(void **state)
+{
+	struct scene *scene = *state;
+	struct lt_report *report;
+
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_int_equal(report->site_count, 2);
+	assert_int_equal(report->site_total, 3);
+	assert_int_equal(report->sites[0].live_size, 2 << 20); /* leaking */
+	assert_int_equal(report->sites[1].live_size, 3 << 20); /* known growth before unknown */
+	assert_int_equal(report->other_count, 1);
+	assert_string_equal(report->others[0].kind, "heap");
+	assert_int_equal(report->others[0].live_size, 1 << 20);
+	assert_int_equal(report->verdict_counts[LT_VERDICT_STABLE], 2);
+	assert_int_equal(report->verdict_counts[LT_VERDICT_LEAKING], 1);
+	lt_report_free(report);
+}
+
+static void numbers(void **state)
+{
+	struct scene *scene = *state;
+	struct lt_report *report;
+
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_true(report->explained_ratio == 0.5);
+	assert_true(report->realtime_s == 1130);
+	assert_true(report->elapsed_s == 40);
+	assert_true(report->interval_s == 10);
+	assert_true(report->sites[0].seconds_to_limit == 7200);
+	assert_true(isinf(report->sites[1].seconds_to_limit));
+	assert_true(report->sites[0].oldest_age_s == 30);
+	lt_report_free(report);
+	scene->now.rss_bytes = scene->first.rss_bytes;
+	scene->now.available_bytes = 0;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_true(isnan(report->explained_ratio));
+	assert_true(isnan(report->sites[0].seconds_to_limit));
+	lt_report_free(report);
+}
+
+static void frames_are_expanded(void **state)
+{
+	struct scene *scene = *state;
+	const struct lt_report_site *site;
+	struct lt_report *report;
+
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	/* The report outlives what it was built from. */
+	lt_symbol_store_free(scene->symbols);
+	scene->symbols = NULL;
+	site = &report->sites[0];
+	assert_int_equal(site->frame_count, 3);
+	assert_string_equal(site->frames[0].function, "inner");
+	assert_true(site->frames[0].inlined);
+	assert_string_equal(site->frames[1].function, "outer");
+	assert_int_equal(site->frames[1].line, 9);
+	assert_string_equal(site->frames[1].module, "/bin/app");
+	assert_string_equal(site->frames[1].build_id, "ab01");
+	assert_int_equal(site->frames[1].offset, 0x41f);
+	assert_string_equal(site->frames[2].function, "");
+	assert_string_equal(site->frames[2].module, "");
+	assert_int_equal(site->frames[2].offset, 0x8fff);
+	assert_string_equal(site->stack_end, "no frame pointer");
+	lt_report_free(report);
+}
+
+static int count_wanted(void *context, uint64_t pc)
+{
+	uint64_t *wanted = context;
+
+	wanted[0]++;
+	wanted[1] ^= pc;
+	return wanted[2] ? -77 : 0;
+}
+
+static void asks_for_unknown_addresses_of_the_top(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t wanted[3] = { 0 };
+
+	assert_int_equal(lt_report_wanted(&scene->input, count_wanted, wanted), 0);
+	assert_int_equal(wanted[0], 3); /* 0x8fff twice, and the leaf of the second site */
+	assert_int_equal(wanted[1], 0x102f);
+	wanted[2] = 1;
+	assert_int_equal(lt_report_wanted(&scene->input, count_wanted, wanted), -77);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(ranks_and_sums),
+		TEST(numbers),
+		TEST(frames_are_expanded),
+		TEST(asks_for_unknown_addresses_of_the_top),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "stream/decode.h"
+
+#define HEADER(wire_type, wire_kind)                                                               \
+	{                                                                                          \
+		.version = LT_WIRE_VERSION, .type = (wire_type), .kind = (wire_kind),              \
+		.tgid = 4711, .time_ns = 123456789                                                 \
+	}
+
+union wire {
+	struct lt_wire_header header;
+	struct lt_wire_acquire acquire;
+	struct lt_wire_release release;
+	struct lt_wire_exit exit;
+	struct lt_wire_stack stack;
+	uint64_t words[sizeof(struct lt_wire_stack) / 8 + LT_MAX_FRAMES + 2];
+};
+
+/* Decodes from memory of exactly this size, so that the sanitizer sees a read beyond it. */
+static int decode(const void *wire, size_t size, struct lt_event *event)
+{
+	void *exact = malloc(size ? size : 1);
+	int err;
+
+	memcpy(exact, wire, size);
+	err = lt_decode_wire(exact, size, event);
+	free(exact);
+	return err;
+}
+
+static void refused(const void *wire, size_t size)
+{
+	struct lt_event event, before;
+
+	memset(&event, 0x5a, sizeof(event));
+	memcpy(&before, &event, sizeof(event));
+	assert_int_equal(decode(wire, size, &event), -EBADMSG);
+	assert_memory_equal(&event, &before, sizeof(event));
+}
+
+static void test_acquire(void **state)
+{
+	union wire wire = { .acquire = { HEADER(LT_WIRE_ACQUIRE, LT_KIND_HEAP), 0x1000, 77, 99 } };
+	struct lt_event event = { 0 };
+
+	wire.header.flags = LT_WIRE_F_REALLOC;
+	assert_int_equal(decode(&wire, sizeof(wire.acquire), &event), 0);
+	assert_int_equal(event.type, LT_EVENT_ACQUIRE);
+	assert_int_equal(event.kind, LT_KIND_HEAP);
+	assert_int_equal(event.flags, LT_WIRE_F_REALLOC);
+	assert_int_equal(event.tgid, 4711);
+	assert_int_equal(event.time_ns, 123456789);
+	assert_int_equal(event.acquire.id, 0x1000);
+	assert_int_equal(event.acquire.size, 77);
+	assert_int_equal(event.acquire.stack_id, 99);
+}
+
+static void test_release_and_restore(void **state)
+{
+	static const uint8_t types[][2] = { { LT_WIRE_RELEASE, LT_EVENT_RELEASE },
+					    { LT_WIRE_RESTORE, LT_EVENT_RESTORE } };
+
+	for (size_t i = 0; i < 2; i++) {
+		union wire wire = { .release = { HEADER(types[i][0], LT_KIND_HEAP), 0x2000 } };
+		struct lt_event event = { 0 };
+
+		assert_int_equal(decode(&wire, sizeof(wire.release), &event), 0);
+		assert_int_equal(event.type, types[i][1]);
+		assert_int_equal(event.release.id, 0x2000);
+	}
+}
+
+static void test_stack(void **state)
+{
+	union wire wire = { .stack = { HEADER(LT_WIRE_STACK, LT_KIND_HEAP), .stack_id = 5 } };
+	const size_t header = sizeof(struct lt_wire_stack);
+	struct lt_event event;
+
+	for (uint16_t count = 0; count <= LT_MAX_FRAMES + 1; count++) {
+		wire.stack.frame_count = count;
+		wire.stack.end = count % 4;
+		for (size_t i = 0; i < count; i++)
+			wire.stack.frames[i] = 0x400000 + i;
+		if (count < 1 || count > LT_MAX_FRAMES) {
+			refused(&wire, header + 8 * count);
+			continue;
+		}
+		refused(&wire, header + 8 * count - 8);
+		refused(&wire, header + 8 * count - 1);
+		refused(&wire, header + 8 * count + 8);
+		assert_int_equal(lt_decode_wire(&wire, header + 8 * count, &event), 0);
+		assert_int_equal(event.type, LT_EVENT_STACK);
+		assert_int_equal(event.stack.stack_id, 5);
+		assert_int_equal(event.stack.frame_count, count);
+		assert_int_equal(event.stack.end, count % 4);
+		assert_ptr_equal(event.stack.frames, wire.stack.frames);
+	}
+	wire.stack.frame_count = 1;
+	wire.stack.end = LT_STACK_NO_FRAME + 1;
+	refused(&wire, header + 8);
+	wire.stack.end = 0;
+	wire.stack.reserved = 1;
+	refused(&wire, header + 8);
+	wire.stack.reserved = 0;
+	wire.header.flags = LT_WIRE_F_REALLOC;
+	refused(&wire, header + 8);
+	wire.header.flags = 0;
+	assert_int_equal(decode(&wire, header + 8, &event), 0);
+}
+
+static void test_exec(void **state)
+{
+	union wire wire = { .header = HEADER(LT_WIRE_EXEC, LT_KIND_NONE) };
+	struct lt_event event;
+
+	assert_int_equal(decode(&wire, sizeof(wire.header), &event), 0);
+	assert_int_equal(event.type, LT_EVENT_EXEC);
+	wire.header.kind = LT_KIND_HEAP;
+	refused(&wire, sizeof(wire.header));
+}
+
+static void test_exit(void **state)
+{
+	static const struct {
+		uint32_t wire, reason;
+		int32_t status;
+	} cases[] = {
+		{ 0, LT_END_EXITED, 0 },          { 3 << 8, LT_END_EXITED, 3 },
+		{ 255 << 8, LT_END_EXITED, 255 }, { 9, LT_END_KILLED, 9 },
+		{ 11 | 0x80, LT_END_KILLED, 11 }, /* with a core dump */
+		{ 64, LT_END_KILLED, 64 },
+	};
+	union wire wire = { .exit = { .header = HEADER(LT_WIRE_EXIT, LT_KIND_NONE) } };
+	struct lt_event event;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		wire.exit.status = cases[i].wire;
+		assert_int_equal(decode(&wire, sizeof(wire.exit), &event), 0);
+		assert_int_equal(event.type, LT_EVENT_END);
+		assert_int_equal(event.end.reason, cases[i].reason);
+		assert_int_equal(event.end.status, cases[i].status);
+	}
+	wire.exit.status = 0x7f; /* stopped, not ended */
+	refused(&wire, sizeof(wire.exit));
+	wire.exit.status = 1 << 16;
+	refused(&wire, sizeof(wire.exit));
+	wire.exit.status = 0;
+	wire.exit.reserved = 1;
+	refused(&wire, sizeof(wire.exit));
+}
+
+static void test_header(void **state)
+{
+	union wire good = { .acquire = { HEADER(LT_WIRE_ACQUIRE, LT_KIND_HEAP), 1, 2, 3 } };
+	union wire wire;
+
+	for (size_t size = 0; size < 64; size++)
+		if (size != sizeof(good.acquire))
+			refused(&good, size);
+	for (unsigned int value = 0; value < 256; value++) {
+		wire = good;
+		wire.header.version = (uint8_t)value;
+		if (value != LT_WIRE_VERSION)
+			refused(&wire, sizeof(wire.acquire));
+		wire = good;
+		wire.header.type = (uint8_t)value;
+		if (value != LT_WIRE_ACQUIRE)
+			refused(&wire, sizeof(wire.acquire));
+		wire = good;
+		wire.header.kind = (uint8_t)value;
+		if (!lt_decode_kind_known((uint8_t)value))
+			refused(&wire, sizeof(wire.acquire));
+		wire = good;
+		wire.header.flags = (uint8_t)value;
+		if (value & ~LT_WIRE_F_REALLOC)
+			refused(&wire, sizeof(wire.acquire));
+	}
+	assert_false(lt_decode_kind_known(LT_KIND_NONE));
+	assert_true(lt_decode_kind_known(LT_KIND_HEAP));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_acquire), cmocka_unit_test(test_release_and_restore),
+		cmocka_unit_test(test_stack),   cmocka_unit_test(test_exec),
+		cmocka_unit_test(test_exit),    cmocka_unit_test(test_header),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

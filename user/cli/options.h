@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The command line.  One table (options.def) makes the parser, --help, the manual page and the
+ * completion.  Parsing is pure: nothing is printed, nothing exits; strings borrow from argv.
+ */
+#ifndef LT_CLI_OPTIONS_H
+#define LT_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+enum lt_mode {
+	LT_MODE_ATTACH = 0,
+	LT_MODE_REPLAY = 1,
+};
+
+enum lt_color {
+	LT_COLOR_AUTO = 0,
+	LT_COLOR_ALWAYS = 1,
+	LT_COLOR_NEVER = 2,
+};
+
+struct lt_options {
+	enum lt_mode mode;
+	uint32_t pid;                     /* ATTACH; as our own pid namespace shows it */
+	const char *replay_file;          /* REPLAY */
+	double interval_s;                /* between reports; >= 0.1 */
+	uint64_t count;                   /* reports; 0: until the end */
+	uint32_t top;                     /* 1 .. LT_MAX_REPORT_SITES */
+	uint64_t kinds;                   /* bit 1 << enum lt_kind */
+	double min_growth_per_hour;       /* 0: any */
+	const char *prom, *json, *record; /* NULL: none; json may be "-" */
+	uint64_t ring_size;               /* bytes per ring; 0: default */
+	enum lt_color color;
+	bool explain, fail_on_leak, keep_prom, quiet, verbose;
+};
+
+/* lt_options_parse: */
+#define LT_OPTIONS_RUN  0
+#define LT_OPTIONS_EXIT 1
+
+/*
+ * LT_OPTIONS_RUN; LT_OPTIONS_EXIT: print text on stdout and exit with 0; -EINVAL: text is one line
+ * with the remedy, exit with 2; -ENOMEM.  Not reentrant: getopt_long keeps its place in globals.
+ */
+int lt_options_parse(struct lt_options *options, int argc, char **argv, struct lt_buf *text);
+
+void lt_options_help(struct lt_buf *out);
+void lt_options_man(struct lt_buf *out);        /* leaktrace.8, in roff */
+void lt_options_completion(struct lt_buf *out); /* for bash */
+
+#endif

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/pipeline.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+struct lt_pipeline {
+	struct lt_pipeline_options options;
+	struct lt_model *model; /* NULL until TARGET */
+	struct lt_symbol_store *symbols;
+	struct lt_history **histories; /* one per site, by its index */
+	size_t history_count;
+	struct lt_history *unknown; /* releases of what was acquired before the attach */
+	struct lt_evidence *evidence;
+	size_t evidence_count;
+	struct lt_event_target target; /* strings owned */
+	struct lt_event_process process, process_first;
+	struct lt_event_end end;
+	uint64_t counters[LT_COUNTER_COUNT];
+	uint64_t release_losses; /* sum of the RELEASE class when last looked at */
+	uint32_t last_loss_s;
+	uint32_t tgid;
+	uint64_t attach_ns, last_ns;
+	unsigned int sequence;
+	size_t leaking;
+	bool process_seen, ended;
+};
+
+enum counter_class { CLASS_RELEASE, CLASS_ACQUIRE, CLASS_DETAIL, CLASS_NOTE };
+
+static const enum counter_class counter_classes[LT_COUNTER_COUNT] = {
+#define LT_COUNTER(symbol, name, class, help) [LT_COUNTER_##symbol] = CLASS_##class,
+#include "leaktrace/counters.def"
+#undef LT_COUNTER
+};
+
+int lt_pipeline_new(struct lt_pipeline **result, const struct lt_pipeline_options *options)
+{
+	struct lt_pipeline *pipeline = calloc(1, sizeof(*pipeline));
+
+	if (!pipeline)
+		return -ENOMEM;
+	pipeline->options = *options;
+	pipeline->last_loss_s = UINT32_MAX;
+	if (lt_symbol_store_new(&pipeline->symbols) || lt_history_new(&pipeline->unknown)) {
+		lt_pipeline_free(pipeline);
+		return -ENOMEM;
+	}
+	*result = pipeline;
+	return 0;
+}
+
+void lt_pipeline_free(struct lt_pipeline *pipeline)
+{
+	if (!pipeline)
+		return;
+	for (size_t i = 0; i < pipeline->history_count; i++)
+		lt_history_free(pipeline->histories[i]);
+	free(pipeline->histories);
+	lt_history_free(pipeline->unknown);
+	lt_model_free(pipeline->model);
+	lt_symbol_store_free(pipeline->symbols);
+	free(pipeline->evidence);
+	free((char *)pipeline->target.comm);
+	free((char *)pipeline->target.exe);
+	free((char *)pipeline->target.allocator);
+	free(pipeline);
+}
+
+static int apply_target(struct lt_pipeline *pipeline, const struct lt_event *event)
+{
+	struct lt_event_target *target = &pipeline->target;
+	int err;
+
+	if (pipeline->model)
+		return -EBADMSG;
+	*target = event->target;
+	target->comm = strdup(event->target.comm);
+	target->exe = strdup(event->target.exe);
+	target->allocator = strdup(event->target.allocator);
+	if (!target->comm || !target->exe || !target->allocator)
+		return -ENOMEM;
+	err = lt_model_new(event->time_ns, &pipeline->model);
+	if (err)
+		return err;
+	pipeline->tgid = event->tgid;
+	pipeline->attach_ns = event->time_ns;
+	return 0;
+}
+
+/* Stream and model losses together; the model finds some itself. */
+static void merged_counters(const struct lt_pipeline *pipeline, uint64_t *counters)
+{
+	const struct lt_model_totals *totals = lt_model_totals(pipeline->model);
+
+	memcpy(counters, pipeline->counters, sizeof(pipeline->counters));
+	counters[LT_COUNTER_ADDRESS_REUSED] += totals->address_reused;
+	counters[LT_COUNTER_RESTORE_MISSED] += totals->restore_missed;
+	counters[LT_COUNTER_SITES_FULL] += totals->sites_full;
+	counters[LT_COUNTER_MEMORY_FULL] += totals->memory_full;
+}
+
+static void note_loss(struct lt_pipeline *pipeline, uint32_t now_s)
+{
+	uint64_t counters[LT_COUNTER_COUNT], sum = 0;
+
+	merged_counters(pipeline, counters);
+	for (int i = 0; i < LT_COUNTER_COUNT; i++)
+		if (counter_classes[i] == CLASS_RELEASE)
+			sum += counters[i];
+	if (sum != pipeline->release_losses)
+		pipeline->last_loss_s = now_s;
+	pipeline->release_losses = sum;
+}
+
+static int grow_histories(struct lt_pipeline *pipeline, size_t sites)
+{
+	struct lt_history **histories;
+
+	if (sites <= pipeline->history_count)
+		return 0;
+	histories = reallocarray(pipeline->histories, sites, sizeof(struct lt_history *));
+	if (!histories)
+		return -ENOMEM;
+	pipeline->histories = histories;
+	while (pipeline->history_count < sites) {
+		if (lt_history_new(&histories[pipeline->history_count]))
+			return -ENOMEM;
+		pipeline->history_count++;
+	}
+	return 0;
+}
+
+static int apply_sample(struct lt_pipeline *pipeline, const struct lt_event *event)
+{
+	uint32_t now_s = lt_model_seconds(pipeline->model, event->time_ns);
+	size_t sites = lt_model_site_count(pipeline->model);
+	struct lt_sample sample = { 0 };
+	int err;
+
+	lt_model_roll(pipeline->model, event->time_ns);
+	note_loss(pipeline, now_s);
+	err = grow_histories(pipeline, sites);
+	for (size_t i = 0; i < sites && !err; i++) {
+		const struct lt_site *site = lt_model_site(pipeline->model, i);
+
+		sample.live_size = site->live_size;
+		sample.acquired_count = site->acquired_count;
+		for (unsigned int level = 0; level < LT_HISTORY_LEVELS; level++) {
+			sample.alive_above[level] = lt_cohorts_alive_above(&site->cohorts, level);
+			sample.released_above[level] =
+				lt_cohorts_released_above(&site->cohorts, level);
+		}
+		err = lt_history_sample(pipeline->histories[i], now_s, &sample);
+	}
+	if (err)
+		return err;
+	sample = (struct lt_sample){
+		.acquired_count = lt_model_totals(pipeline->model)->unknown_released,
+	};
+	return lt_history_sample(pipeline->unknown, now_s, &sample);
+}
+
+/* Judges all sites as of now; a site younger than the last SAMPLE has an empty history. */
+static int judge(struct lt_pipeline *pipeline, uint64_t time_ns)
+{
+	size_t sites = lt_model_site_count(pipeline->model);
+	_lt_free_ struct lt_verdict_input *inputs = calloc(sites + 1, sizeof(*inputs));
+	struct lt_evidence *evidence =
+		reallocarray(pipeline->evidence, sites + 1, sizeof(*evidence));
+	struct lt_verdict_context context = {
+		.now_s = lt_model_seconds(pipeline->model, time_ns),
+		.unknown = pipeline->unknown,
+		.min_growth_per_hour = pipeline->options.min_growth_per_hour,
+	};
+
+	if (evidence)
+		pipeline->evidence = evidence;
+	if (!inputs || !evidence || grow_histories(pipeline, sites))
+		return -ENOMEM;
+	note_loss(pipeline, context.now_s);
+	context.last_loss_s = pipeline->last_loss_s;
+	for (size_t i = 0; i < sites; i++) {
+		const struct lt_site *site = lt_model_site(pipeline->model, i);
+
+		inputs[i] = (struct lt_verdict_input){
+			.history = pipeline->histories[i],
+			.live_count = site->live_count,
+			.live_size = site->live_size,
+		};
+	}
+	pipeline->evidence_count = sites;
+	return lt_verdict_judge(&context, inputs, sites, evidence);
+}
+
+static void fill_input(const struct lt_pipeline *pipeline, uint64_t time_ns,
+		       const uint64_t *counters, struct lt_report_input *input)
+{
+	*input = (struct lt_report_input){
+		.model = pipeline->model,
+		.symbols = pipeline->symbols,
+		.evidence = pipeline->evidence,
+		.target = &pipeline->target,
+		.tgid = pipeline->tgid,
+		.process = &pipeline->process,
+		.process_first = &pipeline->process_first,
+		.counters = counters,
+		.attach_ns = pipeline->attach_ns,
+		.time_ns = time_ns,
+		.sequence = pipeline->sequence,
+		.top = pipeline->options.top,
+		.end_reason = pipeline->end.reason,
+		.end_status = pipeline->end.status,
+	};
+}
+
+static int apply_report(struct lt_pipeline *pipeline, const struct lt_event *event)
+{
+	uint64_t counters[LT_COUNTER_COUNT];
+	struct lt_report_input input;
+	struct lt_report *report;
+	int err = judge(pipeline, event->time_ns);
+
+	if (err)
+		return err;
+	merged_counters(pipeline, counters);
+	pipeline->sequence++;
+	fill_input(pipeline, event->time_ns, counters, &input);
+	input.final = event->report.final;
+	err = lt_report_build(&input, &report);
+	if (err)
+		return err;
+	pipeline->leaking = report->verdict_counts[LT_VERDICT_LEAKING];
+	err = pipeline->options.on_report(pipeline->options.context, report);
+	lt_report_free(report);
+	return err;
+}
+
+int lt_pipeline_apply(void *context, const struct lt_event *event)
+{
+	struct lt_pipeline *pipeline = context;
+	uint32_t count;
+
+	if (!pipeline->model && event->type != LT_EVENT_TARGET)
+		return -EBADMSG;
+	if (event->time_ns > pipeline->last_ns)
+		pipeline->last_ns = event->time_ns;
+	switch ((enum lt_event_type)event->type) {
+	case LT_EVENT_ACQUIRE:
+	case LT_EVENT_RELEASE:
+	case LT_EVENT_RESTORE:
+	case LT_EVENT_STACK:
+		return lt_model_apply(pipeline->model, event);
+	case LT_EVENT_EXEC:
+		return 0; /* this generation is over: the final report shows its last state */
+	case LT_EVENT_TARGET:
+		return apply_target(pipeline, event);
+	case LT_EVENT_MODULE:
+		return lt_symbol_store_add_module(pipeline->symbols, &event->module);
+	case LT_EVENT_SYMBOL:
+		return lt_symbol_store_add_symbol(pipeline->symbols, &event->symbol);
+	case LT_EVENT_COUNTERS:
+		count = event->counters.count;
+		if (count > LT_COUNTER_COUNT)
+			count = LT_COUNTER_COUNT;
+		memcpy(pipeline->counters, event->counters.values,
+		       count * sizeof(*pipeline->counters));
+		return 0;
+	case LT_EVENT_PROCESS:
+		pipeline->process = event->process;
+		if (!pipeline->process_seen)
+			pipeline->process_first = event->process;
+		pipeline->process_seen = true;
+		return 0;
+	case LT_EVENT_SAMPLE:
+		return apply_sample(pipeline, event);
+	case LT_EVENT_REPORT:
+		return apply_report(pipeline, event);
+	case LT_EVENT_END:
+		pipeline->end = event->end;
+		pipeline->ended = true;
+		return 0;
+	}
+	return -EBADMSG;
+}
+
+int lt_pipeline_wanted(struct lt_pipeline *pipeline, uint64_t time_ns, bool all,
+		       int (*want)(void *context, uint64_t pc), void *context)
+{
+	uint64_t counters[LT_COUNTER_COUNT];
+	struct lt_report_input input;
+	int err = judge(pipeline, time_ns);
+
+	if (err)
+		return err;
+	merged_counters(pipeline, counters);
+	fill_input(pipeline, time_ns, counters, &input);
+	if (all)
+		input.top = LT_MAX_SITES;
+	return lt_report_wanted(&input, want, context);
+}
+
+size_t lt_pipeline_leaking(const struct lt_pipeline *pipeline)
+{
+	return pipeline->leaking;
+}
+
+bool lt_pipeline_ended(const struct lt_pipeline *pipeline)
+{
+	return pipeline->ended;
+}
+
+uint64_t lt_pipeline_last_ns(const struct lt_pipeline *pipeline)
+{
+	return pipeline->last_ns;
+}

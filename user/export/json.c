@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "base/json.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "export/export.h"
+#include "report/counters.h"
+
+/* Raised when a key changes its meaning or goes away; new keys do not raise it. */
+#define SCHEMA 1
+
+static const char *const end_reasons[] = {
+	[LT_END_DETACHED] = "detached",   [LT_END_EXITED] = "exited",
+	[LT_END_KILLED] = "killed",       [LT_END_EXEC] = "exec",
+	[LT_END_TRUNCATED] = "truncated",
+};
+
+static const char *or_null(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+/* 0 says unknown in the kernel's view. */
+static double or_nan(uint64_t value)
+{
+	return value ? (double)value : NAN;
+}
+
+static void write_target(struct lt_json *json, const struct lt_report_target *target)
+{
+	lt_json_open(json, "target", '{');
+	lt_json_uint(json, "pid", target->pid);
+	lt_json_uint(json, "ns_pid", target->ns_pid);
+	lt_json_string(json, "comm", or_null(target->comm));
+	lt_json_string(json, "exe", or_null(target->exe));
+	lt_json_string(json, "allocator", or_null(target->allocator));
+	lt_json_close(json, '}');
+}
+
+static void write_counters(struct lt_json *json, const char *key, const uint64_t *counters,
+			   bool notes)
+{
+	lt_json_open(json, key, '{');
+	for (size_t i = 0; i < LT_COUNTER_COUNT; i++)
+		if ((lt_counter_infos[i].class == LT_COUNTER_CLASS_NOTE) == notes)
+			lt_json_uint(json, lt_counter_infos[i].name, counters[i]);
+	lt_json_close(json, '}');
+}
+
+static void write_frame(struct lt_json *json, const struct lt_report_frame *frame)
+{
+	lt_json_open(json, NULL, '{');
+	lt_json_string(json, "func", or_null(frame->function));
+	lt_json_string(json, "file", or_null(frame->file));
+	if (frame->line)
+		lt_json_uint(json, "line", frame->line);
+	else
+		lt_json_null(json, "line");
+	lt_json_string(json, "module", or_null(frame->module));
+	lt_json_uint(json, "offset", frame->offset);
+	lt_json_string(json, "build_id", or_null(frame->build_id));
+	lt_json_bool(json, "inlined", frame->inlined);
+	lt_json_close(json, '}');
+}
+
+static void write_counts(struct lt_json *json, const struct lt_report_site *site)
+{
+	lt_json_uint(json, "live_bytes", site->live_size);
+	lt_json_uint(json, "live_count", site->live_count);
+	lt_json_uint(json, "acquired_count", site->acquired_count);
+	lt_json_uint(json, "acquired_bytes", site->acquired_size);
+	lt_json_uint(json, "released_count", site->released_count);
+	lt_json_uint(json, "released_bytes", site->released_size);
+}
+
+static void write_evidence(struct lt_json *json, const struct lt_evidence *evidence)
+{
+	lt_json_double(json, "growth_bytes_per_hour", evidence->growth_per_hour);
+	lt_json_double(json, "growth_low", evidence->growth_low);
+	lt_json_double(json, "growth_high", evidence->growth_high);
+	lt_json_double(json, "window_s", evidence->window_s);
+	lt_json_double(json, "survival", evidence->survival);
+	lt_json_double(json, "maturity_s", evidence->maturity_s);
+	lt_json_uint(json, "matured", evidence->matured);
+	lt_json_uint(json, "matured_released", evidence->matured_released);
+	lt_json_double(json, "p_value", evidence->p_value);
+}
+
+static void write_site(struct lt_json *json, const struct lt_report_site *site)
+{
+	char id[17];
+
+	snprintf(id, sizeof(id), "%016" PRIx64, site->stack_id);
+	lt_json_open(json, NULL, '{');
+	lt_json_string(json, "kind", site->kind);
+	lt_json_string(json, "verdict", lt_verdict_name(site->evidence.verdict));
+	lt_json_string(json, "reason", or_null(lt_reason_text(site->evidence.reason)));
+	lt_json_string(json, "stack_id", id);
+	write_counts(json, site);
+	lt_json_uint(json, "peak_bytes", site->peak_size);
+	write_evidence(json, &site->evidence);
+	lt_json_double(json, "oldest_age_s", site->oldest_age_s);
+	lt_json_double(json, "seconds_to_limit", site->seconds_to_limit);
+	lt_json_string(json, "stack_end", or_null(site->stack_end));
+	lt_json_open(json, "frames", '[');
+	for (size_t i = 0; i < site->frame_count; i++)
+		write_frame(json, &site->frames[i]);
+	lt_json_close(json, ']');
+	lt_json_close(json, '}');
+}
+
+static void write_sites(struct lt_json *json, const struct lt_report *report)
+{
+	struct lt_report_site sum = { 0 };
+
+	lt_json_open(json, "sites", '[');
+	for (size_t i = 0; i < report->site_count; i++)
+		write_site(json, &report->sites[i]);
+	lt_json_close(json, ']');
+	for (size_t i = 0; i < report->other_count; i++) {
+		sum.live_size += report->others[i].live_size;
+		sum.live_count += report->others[i].live_count;
+		sum.acquired_count += report->others[i].acquired_count;
+		sum.acquired_size += report->others[i].acquired_size;
+		sum.released_count += report->others[i].released_count;
+		sum.released_size += report->others[i].released_size;
+	}
+	lt_json_open(json, "other", '{');
+	lt_json_uint(json, "sites", report->site_total - report->site_count);
+	write_counts(json, &sum);
+	lt_json_close(json, '}');
+}
+
+static void write_totals(struct lt_json *json, const struct lt_report *report)
+{
+	const struct lt_model_totals *totals = &report->totals;
+
+	lt_json_open(json, "totals", '{');
+	lt_json_uint(json, "sites", report->site_total);
+	lt_json_uint(json, "live_bytes", totals->live_size);
+	lt_json_uint(json, "live_count", totals->live_count);
+	lt_json_uint(json, "acquired_count", totals->acquired_count);
+	lt_json_uint(json, "released_count", totals->released_count);
+	lt_json_uint(json, "unknown_released", totals->unknown_released);
+	lt_json_close(json, '}');
+	lt_json_open(json, "verdicts", '{');
+	for (int verdict = LT_VERDICT_LEAKING; verdict >= 0; verdict--)
+		lt_json_uint(json, lt_verdict_name((enum lt_verdict)verdict),
+			     report->verdict_counts[verdict]);
+	lt_json_close(json, '}');
+	lt_json_open(json, "collector", '{');
+	lt_json_double(json, "cpu_s", (double)report->collector_cpu_ns / 1e9);
+	lt_json_uint(json, "rss_bytes", report->collector_rss_bytes);
+	lt_json_close(json, '}');
+}
+
+static void write_end(struct lt_json *json, const struct lt_report *report)
+{
+	size_t known = sizeof(end_reasons) / sizeof(end_reasons[0]);
+
+	lt_json_open(json, "end", '{');
+	lt_json_string(json, "reason",
+		       report->end_reason < known ? end_reasons[report->end_reason] : NULL);
+	lt_json_int(json, "status", report->end_status);
+	lt_json_close(json, '}');
+}
+
+void lt_export_json(const struct lt_report *report, struct lt_buf *out)
+{
+	struct lt_json json = { .out = out };
+
+	lt_json_open(&json, NULL, '{');
+	lt_json_string(&json, "type", "report");
+	lt_json_int(&json, "schema", SCHEMA);
+	lt_json_bool(&json, "final", report->final);
+	lt_json_uint(&json, "sequence", report->sequence);
+	lt_json_double(&json, "time", report->realtime_s);
+	lt_json_double(&json, "interval_s", report->interval_s);
+	lt_json_double(&json, "elapsed_s", report->elapsed_s);
+	write_target(&json, &report->target);
+	lt_json_double(&json, "rss_bytes", or_nan(report->rss_bytes));
+	lt_json_int(&json, "rss_growth_bytes", (int64_t)report->rss_growth_bytes);
+	lt_json_double(&json, "limit_bytes", or_nan(report->limit_bytes));
+	lt_json_double(&json, "available_bytes", or_nan(report->available_bytes));
+	lt_json_double(&json, "explained_ratio", report->explained_ratio);
+	write_counters(&json, "loss", report->counters, false);
+	write_counters(&json, "notes", report->counters, true);
+	write_sites(&json, report);
+	write_totals(&json, report);
+	if (report->final)
+		write_end(&json, report);
+	lt_json_close(&json, '}');
+	lt_buf_char(out, '\n');
+}

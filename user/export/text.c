@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/format.h"
+#include "base/utf8.h"
+#include "export/export.h"
+#include "export/text_lines.h"
+#include "report/counters.h"
+
+#define BRIEF_FRAMES 12 /* source frames of a site that are shown without verbose */
+
+#define BYTES(value)    lt_format_bytes((double)(value)).text
+#define COUNT(value)    lt_format_count((double)(value)).text
+#define DURATION(value) lt_format_duration(value).text
+#define PERCENT(value)  lt_format_percent(value).text
+
+static const struct {
+	const char *label, *color;
+	bool full; /* with evidence and stack, also when not verbose */
+} looks[] = {
+	[LT_VERDICT_INSUFFICIENT_DATA] = { "too early", "2", false },
+	[LT_VERDICT_STABLE] = { "stable", "32", false },
+	[LT_VERDICT_WARMING] = { "WARMING", "36", true },
+	[LT_VERDICT_SUSPECT] = { "SUSPECT", "1;33", true },
+	[LT_VERDICT_LEAKING] = { "LEAKING", "1;31", true },
+};
+
+static const char *plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+static bool in_bytes(const struct lt_report_site *site)
+{
+	return !strcmp(site->unit, "bytes");
+}
+
+/* "1,240 blocks", "3 sockets": what is counted at this site. */
+static void put_things(struct lt_lines *lines, const struct lt_report_site *site, uint64_t count)
+{
+	lt_lines_printf(lines, "%s %s%s", COUNT(count), in_bytes(site) ? "block" : site->kind,
+			plural(count));
+}
+
+static void put_title(struct lt_lines *lines, const struct lt_report *report)
+{
+	time_t seconds = (time_t)report->realtime_s;
+	struct tm parts;
+	char when[40] = "";
+
+	if (gmtime_r(&seconds, &parts))
+		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &parts);
+	lt_lines_color(lines, "1", "leaktrace ");
+	lt_lines_foreign(lines, report->target.comm);
+	lt_lines_printf(lines, " (pid %" PRIu32, report->target.pid);
+	if (report->target.ns_pid && report->target.ns_pid != report->target.pid)
+		lt_lines_printf(lines, ", %" PRIu32 " inside its namespace", report->target.ns_pid);
+	if (report->target.allocator[0]) {
+		lt_lines_printf(lines, ", ");
+		lt_lines_foreign(lines, report->target.allocator);
+	}
+	lt_lines_printf(lines, ")  %sreport %u after %s  %s", report->final ? "final " : "",
+			report->sequence, DURATION(report->elapsed_s), when);
+	lt_lines_end(lines, 2);
+}
+
+static void put_memory(struct lt_lines *lines, const struct lt_report *report)
+{
+	int64_t growth = (int64_t)report->rss_growth_bytes;
+	const struct lt_model_totals *totals = &report->totals;
+
+	if (report->rss_bytes)
+		lt_lines_printf(lines, "RSS %s, %s%s since the attach; ", BYTES(report->rss_bytes),
+				growth > 0 ? "+" : "", BYTES(growth));
+	lt_lines_printf(lines, "tracked live %s in %s block%s", BYTES(totals->live_size),
+			COUNT(totals->live_count), plural(totals->live_count));
+	if (!isnan(report->explained_ratio))
+		lt_lines_printf(lines, ": %s of the growth", PERCENT(report->explained_ratio));
+	lt_lines_end(lines, 2);
+}
+
+/* Growth of the leaking sites shown, by which the memory limit is reached. */
+static double leak_per_hour(const struct lt_report *report)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < report->site_count; i++)
+		if (report->sites[i].evidence.verdict == LT_VERDICT_LEAKING &&
+		    in_bytes(&report->sites[i]) && report->sites[i].evidence.growth_per_hour > 0)
+			sum += report->sites[i].evidence.growth_per_hour;
+	return sum;
+}
+
+static void put_leaks(struct lt_lines *lines, const struct lt_report *report)
+{
+	size_t leaking = report->verdict_counts[LT_VERDICT_LEAKING];
+	double growth = leak_per_hour(report);
+
+	lt_lines_color(lines, looks[LT_VERDICT_LEAKING].color, "%s site%s leaking", COUNT(leaking),
+		       plural(leaking));
+	if (growth > 0)
+		lt_lines_printf(lines, ": %s/h", BYTES(growth));
+	if (growth > 0 && report->available_bytes && report->limit_bytes)
+		lt_lines_printf(lines, "; at this rate the memory limit (%s) is reached in %s",
+				BYTES(report->limit_bytes),
+				DURATION((double)report->available_bytes / growth * 3600));
+}
+
+static void put_headline(struct lt_lines *lines, const struct lt_report *report)
+{
+	size_t suspects = report->verdict_counts[LT_VERDICT_SUSPECT];
+
+	if (report->verdict_counts[LT_VERDICT_LEAKING])
+		put_leaks(lines, report);
+	else if (!suspects && report->elapsed_s < LT_HISTORY_POINTS && report->final)
+		lt_lines_printf(lines, "no verdict: watched for less than %d s", LT_HISTORY_POINTS);
+	else if (!suspects && report->elapsed_s < LT_HISTORY_POINTS)
+		lt_lines_printf(lines, "watching: first verdicts after %d s", LT_HISTORY_POINTS);
+	else
+		lt_lines_color(lines, suspects ? "" : looks[LT_VERDICT_STABLE].color,
+			       report->final ? "no leak found" : "no leak found so far");
+	if (suspects)
+		lt_lines_printf(lines, "; %s suspect%s", COUNT(suspects), plural(suspects));
+	lt_lines_end(lines, 2);
+}
+
+static void put_losses(struct lt_lines *lines, const struct lt_report *report, bool verbose)
+{
+	const char *released = report->verdict_counts[LT_VERDICT_LEAKING]
+				       ? " → live sizes may be too large"
+				       : " → no site can be called leaking";
+	const struct {
+		const char *label, *color, *consequence;
+	} classes[] = {
+		[LT_COUNTER_CLASS_RELEASE] = { "LOSS", "1;35", released },
+		[LT_COUNTER_CLASS_ACQUIRE] = { "LOSS", "1;35", " → live sizes may be too small" },
+		[LT_COUNTER_CLASS_DETAIL] = { "incomplete", "35", "; counts are exact" },
+		[LT_COUNTER_CLASS_NOTE] = { "note", "2", "" },
+	};
+
+	for (size_t i = 0; i < LT_COUNTER_COUNT; i++) {
+		enum lt_counter_class class = lt_counter_infos[i].class;
+
+		if (!report->counters[i] || (class == LT_COUNTER_CLASS_NOTE && !verbose))
+			continue;
+		lt_lines_color(lines, classes[class].color, "%s:", classes[class].label);
+		lt_lines_printf(lines, " %s %s%s", COUNT(report->counters[i]),
+				lt_counter_infos[i].help, classes[class].consequence);
+		lt_lines_end(lines, 2);
+	}
+}
+
+/* "+5.2 MiB/h (4.9 MiB to 5.5 MiB)" */
+static void put_growth(struct lt_lines *lines, const struct lt_report_site *site)
+{
+	const struct lt_evidence *evidence = &site->evidence;
+	bool bytes = in_bytes(site);
+
+	if (isnan(evidence->growth_per_hour))
+		return;
+	lt_lines_printf(lines, "  %s", lt_format_rate(evidence->growth_per_hour, bytes).text);
+	if (!isnan(evidence->growth_low) && !isnan(evidence->growth_high))
+		lt_lines_printf(lines, " (%s to %s)",
+				lt_format_size(evidence->growth_low, bytes).text,
+				lt_format_size(evidence->growth_high, bytes).text);
+}
+
+static void put_header(struct lt_lines *lines, const struct lt_report_site *site, size_t rank)
+{
+	enum lt_verdict verdict = site->evidence.verdict;
+
+	lt_lines_printf(lines, "#%zu ", rank);
+	lt_lines_color(lines, looks[verdict].color, "%s", looks[verdict].label);
+	lt_lines_printf(lines, " %s", site->kind);
+	put_growth(lines, site);
+	lt_lines_printf(lines, "  ");
+	if (in_bytes(site))
+		lt_lines_printf(lines, "%s in ", BYTES(site->live_size));
+	put_things(lines, site, site->live_count);
+}
+
+static void put_survivors(struct lt_lines *lines, const struct lt_report_site *site)
+{
+	const struct lt_evidence *evidence = &site->evidence;
+	const char *age = "";
+	struct lt_formatted text;
+
+	if (!evidence->matured)
+		return;
+	text = lt_format_duration(evidence->maturity_s);
+	age = text.text;
+	if (!evidence->matured_released && evidence->matured > 1)
+		lt_lines_printf(lines, "all ");
+	put_things(lines, site, evidence->matured);
+	lt_lines_printf(lines, " that reached %s of age", age);
+	if (evidence->window_s > 0)
+		lt_lines_printf(lines, " in the last %s", DURATION(evidence->window_s));
+	if (evidence->matured_released)
+		lt_lines_printf(lines, ", %s of that age released; ",
+				COUNT(evidence->matured_released));
+	else
+		lt_lines_printf(lines, " %s still alive; ", evidence->matured == 1 ? "is" : "are");
+}
+
+static void put_evidence(struct lt_lines *lines, const struct lt_report_site *site, bool verbose)
+{
+	const struct lt_evidence *evidence = &site->evidence;
+	const char *why = lt_reason_text(evidence->reason);
+
+	lt_lines_indent(lines, 3);
+	if (evidence->verdict != LT_VERDICT_LEAKING && why[0])
+		lt_lines_printf(lines, "%s; ", why);
+	put_survivors(lines, site);
+	if (!isnan(evidence->survival))
+		lt_lines_printf(lines, "%s of allocations survive; ", PERCENT(evidence->survival));
+	if (!isnan(site->oldest_age_s))
+		lt_lines_printf(lines, "oldest %s; ", DURATION(site->oldest_age_s));
+	if (verbose) {
+		lt_lines_printf(lines, "%s acquired, %s released, peak %s; ",
+				COUNT(site->acquired_count), COUNT(site->released_count),
+				lt_format_size((double)site->peak_size, in_bytes(site)).text);
+		if (!isnan(evidence->p_value))
+			lt_lines_printf(lines, "p %s; ", lt_format_number(evidence->p_value).text);
+		if (isfinite(site->seconds_to_limit))
+			lt_lines_printf(lines, "alone at the memory limit in %s; ",
+					DURATION(site->seconds_to_limit));
+		lt_lines_printf(lines, "stack %016" PRIx64 "; ", site->stack_id);
+	}
+	lt_lines_trim(lines, "; ");
+	lt_lines_end(lines, 3);
+}
+
+static void put_site(struct lt_lines *lines, const struct lt_report_site *site, size_t rank,
+		     bool verbose)
+{
+	size_t frames = verbose || site->frame_count <= BRIEF_FRAMES ? site->frame_count
+								     : BRIEF_FRAMES;
+
+	if (!verbose && !looks[site->evidence.verdict].full) {
+		put_header(lines, site, rank);
+		lt_lines_caller(lines, site);
+		return;
+	}
+	lt_lines_blank(lines);
+	put_header(lines, site, rank);
+	lt_lines_end(lines, 3);
+	put_evidence(lines, site, verbose);
+	lt_lines_stack(lines, site, frames, verbose);
+}
+
+static void put_sites(struct lt_lines *lines, const struct lt_report *report, bool verbose)
+{
+	bool brief = false;
+
+	for (size_t i = 0; i < report->site_count; i++) {
+		bool full = verbose || looks[report->sites[i].evidence.verdict].full;
+
+		if (!full && !brief) /* one blank line before the block of one-liners */
+			lt_lines_blank(lines);
+		brief = !full;
+		put_site(lines, &report->sites[i], i + 1, verbose);
+	}
+	if (report->site_total > report->site_count) {
+		size_t more = report->site_total - report->site_count;
+
+		lt_lines_printf(lines, "… %s more site%s (--top shows more)", COUNT(more),
+				plural(more));
+		lt_lines_end(lines, 2);
+	}
+}
+
+static void put_cost(struct lt_lines *lines, const struct lt_report *report)
+{
+	double seconds = (double)report->collector_cpu_ns / 1e9;
+
+	lt_lines_printf(lines, "leaktrace itself: %s CPU, %s of memory",
+			PERCENT(report->elapsed_s > 0 ? seconds / report->elapsed_s : NAN),
+			BYTES(report->collector_rss_bytes));
+	lt_lines_end(lines, 2);
+}
+
+static void put_end(struct lt_lines *lines, const struct lt_report *report)
+{
+	static const struct {
+		const char *text;
+		bool status;
+	} ends[] = {
+		[LT_END_DETACHED] = { "detached; the target goes on", false },
+		[LT_END_EXITED] = { "the target exited with status ", true },
+		[LT_END_KILLED] = { "the target was killed by signal ", true },
+		[LT_END_EXEC] = { "the target replaced its image by exec", false },
+		[LT_END_TRUNCATED] = { "the recording stops here without an end", false },
+	};
+
+	if (report->end_reason < sizeof(ends) / sizeof(ends[0])) {
+		lt_lines_printf(lines, "ended: %s", ends[report->end_reason].text);
+		if (ends[report->end_reason].status)
+			lt_lines_printf(lines, "%" PRId32, report->end_status);
+		lt_lines_end(lines, 2);
+	}
+}
+
+static void put_summary(struct lt_lines *lines, const struct lt_report *report)
+{
+	const struct lt_model_totals *totals = &report->totals;
+	const char *separator = ": ";
+
+	lt_lines_blank(lines);
+	lt_lines_printf(lines, "summary: watched %s; %s site%s", DURATION(report->elapsed_s),
+			COUNT(report->site_total), plural(report->site_total));
+	for (int verdict = LT_VERDICT_LEAKING; verdict >= 0; verdict--) {
+		if (!report->verdict_counts[verdict])
+			continue;
+		lt_lines_printf(lines, "%s%s %s", separator, COUNT(report->verdict_counts[verdict]),
+				lt_verdict_name((enum lt_verdict)verdict));
+		separator = ", ";
+	}
+	lt_lines_end(lines, 2);
+	lt_lines_printf(lines, "%s acquired, %s released, %s alive", COUNT(totals->acquired_count),
+			COUNT(totals->released_count), COUNT(totals->live_count));
+	if (totals->unknown_released)
+		lt_lines_printf(lines, "; %s release%s of memory from before the attach",
+				COUNT(totals->unknown_released), plural(totals->unknown_released));
+	lt_lines_end(lines, 2);
+}
+
+void lt_export_text(const struct lt_report *report, const struct lt_text_style *style,
+		    struct lt_buf *out)
+{
+	struct lt_lines lines = { .out = out,
+				  .color = style->color,
+				  .columns = style->columns < 80 ? 80 : style->columns };
+
+	put_title(&lines, report);
+	put_memory(&lines, report);
+	put_headline(&lines, report);
+	put_losses(&lines, report, style->verbose);
+	put_sites(&lines, report, style->verbose);
+	if (report->final) {
+		put_summary(&lines, report);
+		put_end(&lines, report);
+	}
+	if (report->final || style->verbose)
+		put_cost(&lines, report);
+	lt_lines_blank(&lines);
+	lt_lines_free(&lines);
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "export/text_lines.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/utf8.h"
+
+#define WIDE_COLUMNS     120 /* from here on there is room for whole paths */
+#define SHORT_BUILD_ID   12  /* hex digits; enough to find it */
+#define FRAME_INDENT     5
+#define CALLER_MIN_WIDTH 12 /* a shorter name says nothing */
+
+void lt_lines_free(struct lt_lines *lines)
+{
+	if (lines->line.error)
+		lines->out->error = lines->line.error;
+	lt_buf_free(&lines->line);
+}
+
+static void append_formatted(struct lt_buf *out, const char *format, va_list args)
+{
+	char text[512]; /* our own words are short */
+
+	vsnprintf(text, sizeof(text), format, args);
+	lt_buf_str(out, text);
+}
+
+void lt_lines_printf(struct lt_lines *lines, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	append_formatted(&lines->line, format, args);
+	va_end(args);
+}
+
+void lt_lines_color(struct lt_lines *lines, const char *color, const char *format, ...)
+{
+	bool colored = lines->color && color[0];
+	va_list args;
+
+	if (colored)
+		lt_buf_printf(&lines->line, "\x1b[%sm", color);
+	va_start(args, format);
+	append_formatted(&lines->line, format, args);
+	va_end(args);
+	if (colored)
+		lt_buf_str(&lines->line, "\x1b[0m");
+}
+
+void lt_lines_foreign(struct lt_lines *lines, const char *text)
+{
+	lt_utf8_clean(&lines->line, text);
+}
+
+void lt_lines_indent(struct lt_lines *lines, size_t columns)
+{
+	lt_buf_printf(&lines->line, "%*s", (int)columns, "");
+}
+
+void lt_lines_trim(struct lt_lines *lines, const char *suffix)
+{
+	size_t len = strlen(suffix);
+	struct lt_buf *line = &lines->line;
+
+	if (line->len >= len && !memcmp(line->data + line->len - len, suffix, len)) {
+		line->len -= len;
+		line->data[line->len] = '\0';
+	}
+}
+
+/* Cuts the next word off the rest, with the spaces before it. */
+static char *next_word(char **rest)
+{
+	char *word = *rest, *end;
+
+	if (!*word)
+		return NULL;
+	end = word + strspn(word, " ");
+	end += strcspn(end, " ");
+	*rest = end;
+	return word;
+}
+
+void lt_lines_end(struct lt_lines *lines, size_t indent)
+{
+	_lt_buf_ struct lt_buf piece = { 0 };
+	char *rest = lines->line.data, *word;
+	size_t column = 0;
+
+	while (rest && (word = next_word(&rest))) {
+		size_t width;
+
+		lt_buf_clear(&piece);
+		lt_buf_append(&piece, word, (size_t)(rest - word));
+		if (piece.error)
+			break;
+		width = lt_utf8_width(piece.data);
+		if (column > indent && column + width > lines->columns) {
+			const char *bare = piece.data + strspn(piece.data, " ");
+
+			lt_buf_printf(lines->out, "\n%*s", (int)indent, "");
+			column = indent;
+			memmove(piece.data, bare, strlen(bare) + 1);
+			width = lt_utf8_width(piece.data);
+		}
+		if (column + width > lines->columns)
+			width = lines->columns - column; /* one very long word */
+		lt_utf8_shorten(lines->out, piece.data, width ? width : 1);
+		column += width;
+	}
+	if (piece.error)
+		lines->line.error = piece.error;
+	lt_buf_char(lines->out, '\n');
+	lt_buf_clear(&lines->line);
+}
+
+void lt_lines_blank(struct lt_lines *lines)
+{
+	lt_buf_char(lines->out, '\n');
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+/* What fills the two columns of a frame; clean text. */
+struct columns {
+	struct lt_buf function, place;
+};
+
+static void columns_free(struct columns *columns)
+{
+	lt_buf_free(&columns->function);
+	lt_buf_free(&columns->place);
+}
+
+static void append_module(struct lt_buf *out, const struct lt_report_frame *frame, bool wide)
+{
+	lt_utf8_clean(out, wide ? frame->module : base_name(frame->module));
+}
+
+/* "module+0x1234 [build-id]": what can still be looked up elsewhere (TRAPS 24). */
+static void append_address(struct lt_buf *out, const struct lt_report_frame *frame, bool wide,
+			   bool verbose)
+{
+	if (!frame->module[0]) {
+		lt_buf_printf(out, "0x%" PRIx64, frame->offset);
+		return;
+	}
+	append_module(out, frame, wide);
+	lt_buf_printf(out, "+0x%" PRIx64, frame->offset);
+	if (frame->build_id[0])
+		lt_buf_printf(out, " [%.*s]", verbose ? 2 * LT_MAX_BUILD_ID : SHORT_BUILD_ID,
+			      frame->build_id);
+}
+
+static void describe(const struct lt_report_frame *frame, bool wide, bool verbose,
+		     struct columns *columns)
+{
+	lt_buf_clear(&columns->function);
+	lt_buf_clear(&columns->place);
+	lt_buf_str(&columns->place, ""); /* never a NULL data */
+	if (!frame->function[0] && !frame->file[0]) {
+		append_address(&columns->function, frame, wide, verbose);
+		return;
+	}
+	lt_utf8_clean(&columns->function, frame->function[0] ? frame->function : "??");
+	if (frame->file[0]) {
+		lt_utf8_clean(&columns->place, wide ? frame->file : base_name(frame->file));
+		if (frame->line)
+			lt_buf_printf(&columns->place, ":%" PRIu32, frame->line);
+	} else if (verbose) {
+		append_address(&columns->place, frame, wide, verbose);
+	} else if (frame->module[0]) {
+		lt_buf_str(&columns->place, "in ");
+		append_module(&columns->place, frame, wide);
+	}
+}
+
+static bool failed(struct lt_lines *lines, const struct columns *columns)
+{
+	if (columns->function.error || columns->place.error)
+		lines->line.error = columns->function.error ? columns->function.error
+							    : columns->place.error;
+	return lines->line.error != 0;
+}
+
+#define INLINED " [inlined]"
+
+static size_t function_width(const struct lt_report_frame *frame, const struct columns *columns)
+{
+	return lt_utf8_width(columns->function.data) + (frame->inlined ? strlen(INLINED) : 0);
+}
+
+/* One frame, its function padded or shortened to width columns; ends at the room given. */
+static void put_frame(struct lt_lines *lines, const struct lt_report_frame *frame,
+		      const struct columns *columns, size_t width, size_t room)
+{
+	size_t mark = frame->inlined ? strlen(INLINED) : 0;
+	size_t used = function_width(frame, columns);
+
+	if (!columns->place.len)
+		width = room; /* nothing beside it */
+	lt_utf8_shorten(lines->out, columns->function.data, width - mark);
+	lt_buf_str(lines->out, mark ? INLINED : "");
+	if (columns->place.len) {
+		lt_buf_printf(lines->out, "%*s  ", used < width ? (int)(width - used) : 0, "");
+		lt_utf8_shorten(lines->out, columns->place.data, room - width - 2);
+	}
+}
+
+/* How wide the column of functions is: enough for all, while the places keep two fifths. */
+static size_t split_columns(struct lt_lines *lines, const struct lt_report_site *site,
+			    size_t frames, bool verbose, size_t room)
+{
+	_lt_cleanup_(columns_free) struct columns columns = { 0 };
+	bool wide = lines->columns >= WIDE_COLUMNS;
+	size_t function = 0, place = 0;
+
+	for (size_t i = 0; i < frames; i++) {
+		size_t width;
+
+		describe(&site->frames[i], wide, verbose, &columns);
+		if (failed(lines, &columns))
+			return room / 2;
+		if (!columns.place.len)
+			continue;
+		width = function_width(&site->frames[i], &columns);
+		function = width > function ? width : function;
+		width = lt_utf8_width(columns.place.data);
+		place = width > place ? width : place;
+	}
+	if (function + 2 + place <= room)
+		return function;
+	if (place > room * 2 / 5)
+		place = room * 2 / 5;
+	return function < room - 2 - place ? function : room - 2 - place;
+}
+
+static int digits(size_t value)
+{
+	return value < 10 ? 1 : value < 100 ? 2 : value < 1000 ? 3 : 4;
+}
+
+void lt_lines_stack(struct lt_lines *lines, const struct lt_report_site *site, size_t frames,
+		    bool verbose)
+{
+	_lt_cleanup_(columns_free) struct columns columns = { 0 };
+	int number = digits(frames ? frames - 1 : 0);
+	size_t room = lines->columns - FRAME_INDENT - 2 - (size_t)number;
+	size_t width = split_columns(lines, site, frames, verbose, room);
+
+	for (size_t i = 0; i < frames; i++) {
+		describe(&site->frames[i], lines->columns >= WIDE_COLUMNS, verbose, &columns);
+		if (failed(lines, &columns))
+			return;
+		lt_buf_printf(lines->out, "%*s#%-*zu ", FRAME_INDENT, "", number, i);
+		put_frame(lines, &site->frames[i], &columns, width, room);
+		lt_buf_char(lines->out, '\n');
+	}
+	if (frames < site->frame_count)
+		lt_buf_printf(lines->out, "%*s… %" PRIu32 " more (-v shows all)\n", FRAME_INDENT,
+			      "", site->frame_count - (uint32_t)frames);
+	if (site->stack_end[0] && frames == site->frame_count)
+		lt_buf_printf(lines->out, "%*s… stack ends here: %s\n", FRAME_INDENT, "",
+			      site->stack_end);
+}
+
+/* The caller that a person would recognise: the first with a name. */
+static const struct lt_report_frame *top_caller(const struct lt_report_site *site)
+{
+	for (size_t i = 0; i < site->frame_count; i++)
+		if (site->frames[i].function[0])
+			return &site->frames[i];
+	return site->frames;
+}
+
+void lt_lines_caller(struct lt_lines *lines, const struct lt_report_site *site)
+{
+	_lt_cleanup_(columns_free) struct columns columns = { 0 };
+	size_t used = lines->line.data ? lt_utf8_width(lines->line.data) : 0;
+
+	if (site->frame_count && used + 2 + CALLER_MIN_WIDTH <= lines->columns) {
+		size_t room = lines->columns - used - 2, place, width;
+
+		describe(top_caller(site), false, false, &columns);
+		if (failed(lines, &columns))
+			return;
+		width = lt_utf8_width(columns.function.data);
+		place = lt_utf8_width(columns.place.data);
+		lt_buf_str(&lines->line, "  ");
+		if (place && width + 2 + place > room && place + 2 + CALLER_MIN_WIDTH <= room)
+			width = room - 2 - place;
+		else if (width > room)
+			width = room;
+		lt_utf8_shorten(&lines->line, columns.function.data, width);
+		if (place && width + 2 + place <= room)
+			lt_buf_printf(&lines->line, "  %s", columns.place.data);
+	}
+	if (lines->line.data)
+		lt_buf_append(lines->out, lines->line.data, lines->line.len);
+	lt_buf_char(lines->out, '\n');
+	lt_buf_clear(&lines->line);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Lines of a text report that never exceed the terminal: sentences are broken between words, names
+ * are shortened in their middle.  A line is composed by the calls below, then ended.
+ */
+#ifndef LT_EXPORT_TEXT_LINES_H
+#define LT_EXPORT_TEXT_LINES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "report/report.h"
+
+struct lt_lines {
+	struct lt_buf *out;
+	bool color;
+	unsigned int columns;
+	struct lt_buf line; /* the one being composed */
+};
+
+void lt_lines_free(struct lt_lines *lines);
+
+/* Our own words; foreign text must come through lt_lines_foreign. */
+void lt_lines_printf(struct lt_lines *lines, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* The same in an ANSI colour ("1;31"), where colours are wanted. */
+void lt_lines_color(struct lt_lines *lines, const char *color, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void lt_lines_foreign(struct lt_lines *lines, const char *text); /* cleaned of terminal commands */
+void lt_lines_indent(struct lt_lines *lines, size_t columns);
+void lt_lines_trim(struct lt_lines *lines, const char *suffix);
+/* Ends the line; what does not fit goes on in the next one, indented. */
+void lt_lines_end(struct lt_lines *lines, size_t indent);
+void lt_lines_blank(struct lt_lines *lines);
+
+/* The first frames of a stack, one a line, in two columns: function, place. */
+void lt_lines_stack(struct lt_lines *lines, const struct lt_report_site *site, size_t frames,
+		    bool verbose);
+/* Appends the top caller to the line, as far as it fits, and ends it. */
+void lt_lines_caller(struct lt_lines *lines, const struct lt_report_site *site);
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "model/model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/hash.h"
+#include "model/sites.h"
+
+#define NS_PER_S   UINT64_C(1000000000)
+#define SIZE_LIMIT ((UINT64_C(1) << 56) - 1) /* what the live set can hold */
+
+/*
+ * A realloc's release is told at its entry, and undone if it fails.  Until then the entry waits
+ * here, in a small set-associative table in which the newest of a set replaces the oldest.  Most
+ * reallocs succeed and their entries are never asked for again, so nothing else empties a slot.  A
+ * failure follows its entry within a few events: for the entry to be gone by then, STASH_WAYS
+ * younger ones must have hit its one set of STASH_SETS in between, and that would be counted.
+ */
+#define STASH_SETS 1024U
+#define STASH_WAYS 8U
+
+enum stash_state {
+	STASH_EMPTY = 0,
+	STASH_KNOWN,
+	STASH_UNKNOWN, /* the id was not live at its release */
+};
+
+struct stash {
+	struct lt_live_entry entry;
+	uint64_t sequence; /* when it was put here */
+	uint32_t died_s;
+	uint8_t state; /* enum stash_state */
+};
+
+struct lt_model {
+	uint64_t start_ns;
+	uint32_t now_s; /* the latest second seen: rings are not ordered among each other */
+	struct lt_live_set *live;
+	struct lt_sites *sites;
+	struct lt_model_totals totals;
+	uint64_t stash_sequence;
+	struct stash stash[STASH_SETS][STASH_WAYS];
+};
+
+LT_CLEANUP(struct lt_model *, lt_model_free)
+
+int lt_model_new(uint64_t start_ns, struct lt_model **model)
+{
+	_lt_cleanup_(lt_model_free_p) struct lt_model *made = calloc(1, sizeof(*made));
+	int err;
+
+	if (!made)
+		return -ENOMEM;
+	made->start_ns = start_ns;
+	err = lt_live_set_new(&made->live);
+	if (err)
+		return err;
+	err = lt_sites_new(&made->sites);
+	if (err)
+		return err;
+	*model = lt_take_ptr(made);
+	return 0;
+}
+
+void lt_model_free(struct lt_model *model)
+{
+	if (!model)
+		return;
+	lt_live_set_free(model->live);
+	lt_sites_free(model->sites);
+	free(model);
+}
+
+uint32_t lt_model_seconds(const struct lt_model *model, uint64_t time_ns)
+{
+	uint64_t seconds = time_ns > model->start_ns ? (time_ns - model->start_ns) / NS_PER_S : 0;
+
+	return seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX - 1;
+}
+
+static void advance(struct lt_model *model, uint64_t time_ns)
+{
+	uint32_t now_s = lt_model_seconds(model, time_ns);
+
+	if (now_s > model->now_s)
+		model->now_s = now_s;
+}
+
+/* A live resource of the site is no more. */
+static void retire(struct lt_model *model, const struct lt_live_entry *entry)
+{
+	struct lt_site *site = lt_sites_at(model->sites, entry->site);
+
+	site->released_count++;
+	site->released_size += entry->size;
+	site->live_count--;
+	site->live_size -= entry->size;
+	lt_cohorts_died(&site->cohorts, entry->birth_s, model->now_s);
+	model->totals.released_count++;
+	model->totals.live_count--;
+	model->totals.live_size -= entry->size;
+}
+
+/* ... or lives again, as if it had never been retired at died_s. */
+static void revive(struct lt_model *model, const struct lt_live_entry *entry, uint32_t died_s)
+{
+	struct lt_site *site = lt_sites_at(model->sites, entry->site);
+
+	site->released_count--;
+	site->released_size -= entry->size;
+	site->live_count++;
+	site->live_size += entry->size;
+	lt_cohorts_revived(&site->cohorts, entry->birth_s, died_s, model->now_s);
+	model->totals.released_count--;
+	model->totals.live_count++;
+	model->totals.live_size += entry->size;
+}
+
+static void count_acquire(struct lt_model *model, struct lt_site *site,
+			  const struct lt_live_entry *entry, uint64_t time_ns)
+{
+	if (!site->acquired_count++)
+		site->first_ns = time_ns;
+	if (time_ns > site->last_ns)
+		site->last_ns = time_ns;
+	site->acquired_size += entry->size;
+	site->live_count++;
+	site->live_size += entry->size;
+	if (site->live_size > site->peak_size)
+		site->peak_size = site->live_size;
+	lt_cohorts_born(&site->cohorts, model->now_s);
+	model->totals.acquired_count++;
+	model->totals.live_count++;
+	model->totals.live_size += entry->size;
+}
+
+/* The id is handed out anew though it was live: its release was missed (TRAPS 7). */
+static void reuse(struct lt_model *model, const struct lt_live_entry *old)
+{
+	retire(model, old);
+	model->totals.address_reused++;
+}
+
+/* An acquire that cannot be kept must not leave the id's former life behind. */
+static void drop_acquire(struct lt_model *model, uint8_t kind, uint64_t id, int err)
+{
+	struct lt_live_entry old;
+
+	if (!lt_live_set_remove(model->live, kind, id, &old))
+		reuse(model, &old);
+	if (err == -ENOSPC)
+		model->totals.sites_full++;
+	else
+		model->totals.memory_full++;
+}
+
+static void acquire(struct lt_model *model, const struct lt_event *event)
+{
+	const struct lt_event_acquire *what = &event->acquire;
+	struct lt_live_entry old, entry = {
+		.id = what->id,
+		.size = what->size < SIZE_LIMIT ? what->size : SIZE_LIMIT,
+		.birth_s = model->now_s,
+		.kind = event->kind,
+	};
+	struct lt_site *site;
+	int err = lt_sites_find(model->sites, event->kind, what->stack_id, &site);
+
+	if (err) {
+		drop_acquire(model, event->kind, what->id, err);
+		return;
+	}
+	entry.site = site->index;
+	err = lt_live_set_insert(model->live, &entry, &old);
+	if (err < 0) {
+		drop_acquire(model, event->kind, what->id, err);
+		return;
+	}
+	if (err)
+		reuse(model, &old);
+	count_acquire(model, site, &entry, event->time_ns);
+}
+
+static struct stash *stash_set(struct lt_model *model, uint8_t kind, uint64_t id)
+{
+	return model->stash[lt_mix64(id ^ ((uint64_t)kind << 56)) % STASH_SETS];
+}
+
+static void stash_put(struct lt_model *model, const struct lt_live_entry *entry, bool known)
+{
+	struct stash *set = stash_set(model, entry->kind, entry->id), *slot = set;
+
+	for (unsigned int way = 0; way < STASH_WAYS; way++) {
+		bool same = set[way].entry.kind == entry->kind && set[way].entry.id == entry->id;
+
+		if (same || set[way].state == STASH_EMPTY) {
+			slot = &set[way];
+			if (same)
+				break;
+		} else if (slot->state != STASH_EMPTY && set[way].sequence < slot->sequence) {
+			slot = &set[way];
+		}
+	}
+	*slot = (struct stash){
+		.entry = *entry,
+		.sequence = ++model->stash_sequence,
+		.died_s = model->now_s,
+		.state = known ? STASH_KNOWN : STASH_UNKNOWN,
+	};
+}
+
+static bool stash_take(struct lt_model *model, uint8_t kind, uint64_t id, struct stash *kept)
+{
+	struct stash *set = stash_set(model, kind, id);
+
+	for (unsigned int way = 0; way < STASH_WAYS; way++)
+		if (set[way].state && set[way].entry.kind == kind && set[way].entry.id == id) {
+			*kept = set[way];
+			set[way].state = STASH_EMPTY;
+			return true;
+		}
+	return false;
+}
+
+static void release(struct lt_model *model, const struct lt_event *event)
+{
+	struct lt_live_entry entry = { .kind = event->kind, .id = event->release.id };
+	bool known = !lt_live_set_remove(model->live, event->kind, event->release.id, &entry);
+
+	if (known)
+		retire(model, &entry);
+	else
+		model->totals.unknown_released++;
+	if (event->flags & LT_WIRE_F_REALLOC)
+		stash_put(model, &entry, known);
+}
+
+static void restore(struct lt_model *model, const struct lt_event *event)
+{
+	struct lt_live_entry old;
+	struct stash kept;
+	int replaced;
+
+	if (!stash_take(model, event->kind, event->release.id, &kept)) {
+		model->totals.restore_missed++;
+		return;
+	}
+	if (kept.state == STASH_UNKNOWN) {
+		model->totals.unknown_released--;
+		return;
+	}
+	replaced = lt_live_set_insert(model->live, &kept.entry, &old);
+	if (replaced < 0) {
+		model->totals.memory_full++;
+		return;
+	}
+	if (replaced)
+		reuse(model, &old);
+	revive(model, &kept.entry, kept.died_s);
+}
+
+static void stack(struct lt_model *model, const struct lt_event *event)
+{
+	int err = lt_sites_add_stack(model->sites, &event->stack);
+
+	model->totals.sites_full += err == -ENOSPC;
+	model->totals.memory_full += err == -ENOMEM;
+}
+
+static void retire_visited(void *context, const struct lt_live_entry *entry)
+{
+	retire(context, entry);
+}
+
+static void exec(struct lt_model *model, const struct lt_event *event)
+{
+	lt_live_set_each(model->live, retire_visited, model);
+	lt_live_set_clear(model->live);
+	memset(model->stash, 0, sizeof(model->stash));
+}
+
+int lt_model_apply(struct lt_model *model, const struct lt_event *event)
+{
+	static void (*const handlers[])(struct lt_model *, const struct lt_event *) = {
+		[LT_EVENT_ACQUIRE] = acquire, [LT_EVENT_RELEASE] = release,
+		[LT_EVENT_RESTORE] = restore, [LT_EVENT_STACK] = stack,
+		[LT_EVENT_EXEC] = exec,
+	};
+
+	if (event->type >= sizeof(handlers) / sizeof(handlers[0]) || !handlers[event->type])
+		return 0;
+	advance(model, event->time_ns);
+	handlers[event->type](model, event);
+	return 0;
+}
+
+void lt_model_roll(struct lt_model *model, uint64_t time_ns)
+{
+	advance(model, time_ns);
+	for (size_t i = 0; i < lt_sites_count(model->sites); i++)
+		lt_cohorts_roll(&lt_sites_at(model->sites, i)->cohorts, model->now_s);
+}
+
+size_t lt_model_site_count(const struct lt_model *model)
+{
+	return lt_sites_count(model->sites);
+}
+
+const struct lt_site *lt_model_site(const struct lt_model *model, size_t index)
+{
+	return lt_sites_at(model->sites, index);
+}
+
+const struct lt_model_totals *lt_model_totals(const struct lt_model *model)
+{
+	return &model->totals;
+}
+
+static void lower_birth(void *context, const struct lt_live_entry *entry)
+{
+	uint32_t *births = context;
+
+	if (entry->birth_s < births[entry->site])
+		births[entry->site] = entry->birth_s;
+}
+
+void lt_model_oldest(const struct lt_model *model, uint32_t *births)
+{
+	for (size_t i = 0; i < lt_sites_count(model->sites); i++)
+		births[i] = UINT32_MAX;
+	lt_live_set_each(model->live, lower_birth, births);
+}
+
+size_t lt_model_memory(const struct lt_model *model)
+{
+	return sizeof(*model) + lt_live_set_memory(model->live) + lt_sites_memory(model->sites);
+}

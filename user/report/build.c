@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "report/arena.h"
+#include "report/report.h"
+
+#define NS_PER_S         1e9
+#define EXPLAINED_FROM   (1024 * 1024) /* bytes of RSS growth below which a ratio says nothing */
+#define SECONDS_PER_HOUR 3600.0
+#define KINDS            (sizeof(kinds) / sizeof(kinds[0]))
+
+static const struct kind {
+	uint8_t value;
+	const char *name, *unit;
+} kinds[] = {
+#define LT_KIND(symbol, value, name, unit) { value, name, unit },
+#include "leaktrace/kinds.def"
+#undef LT_KIND
+};
+
+static const char *const stack_ends[] = {
+	[LT_STACK_COMPLETE] = "",
+	[LT_STACK_LIMIT] = "frame limit reached",
+	[LT_STACK_FAULT] = "stack memory unreadable",
+	[LT_STACK_NO_FRAME] = "no frame pointer",
+};
+
+struct ranked {
+	const struct lt_site *site;
+	const struct lt_evidence *evidence;
+};
+
+/* The report and the memory behind everything it points to. */
+struct owned_report {
+	struct lt_report report; /* first: lt_report_free gets its address */
+	struct lt_arena arena;
+};
+
+struct builder {
+	const struct lt_report_input *input;
+	struct lt_report *report;
+	struct lt_arena *arena;
+	struct ranked *ranking;
+	size_t count; /* sites of the model */
+};
+
+/* Index in kinds; a kind without a row (none can be) counts as the first. */
+static size_t kind_index(uint8_t kind)
+{
+	for (size_t i = 0; i < KINDS; i++)
+		if (kinds[i].value == kind)
+			return i;
+	return 0;
+}
+
+static int descending(double a, double b)
+{
+	if (isnan(a) || isnan(b))
+		return isnan(a) - isnan(b); /* unknown: last */
+	return (a < b) - (a > b);
+}
+
+/* Gravest verdict, fastest growth, most alive; then anything that never changes between runs. */
+static int compare_ranked(const void *left, const void *right)
+{
+	const struct ranked *a = left, *b = right;
+	int order = (a->evidence->verdict < b->evidence->verdict) -
+		    (a->evidence->verdict > b->evidence->verdict);
+
+	if (!order)
+		order = descending(a->evidence->growth_per_hour, b->evidence->growth_per_hour);
+	if (!order)
+		order = (a->site->live_size < b->site->live_size) -
+			(a->site->live_size > b->site->live_size);
+	if (!order)
+		order = (a->site->stack_id > b->site->stack_id) -
+			(a->site->stack_id < b->site->stack_id);
+	return order ? order
+		     : (a->site->index > b->site->index) - (a->site->index < b->site->index);
+}
+
+/* Owned by the caller. */
+static int rank_sites(const struct lt_report_input *input, struct ranked **ranking, size_t *count)
+{
+	size_t sites = lt_model_site_count(input->model);
+	struct ranked *made = calloc(sites + 1, sizeof(*made));
+
+	if (!made)
+		return -ENOMEM;
+	for (size_t i = 0; i < sites; i++) {
+		made[i].site = lt_model_site(input->model, i);
+		made[i].evidence = &input->evidence[i];
+	}
+	qsort(made, sites, sizeof(*made), compare_ranked);
+	*ranking = made;
+	*count = sites;
+	return 0;
+}
+
+static size_t shown(const struct lt_report_input *input, size_t count)
+{
+	return count < input->top ? count : input->top;
+}
+
+int lt_report_wanted(const struct lt_report_input *input, int (*want)(void *context, uint64_t pc),
+		     void *context)
+{
+	_lt_free_ struct ranked *ranking = NULL;
+	const struct lt_source_frame *frames;
+	uint32_t frame_count;
+	size_t count;
+	int err = rank_sites(input, &ranking, &count);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < shown(input, count); i++)
+		for (size_t j = 0; j < ranking[i].site->frame_count; j++) {
+			uint64_t pc = lt_symbol_lookup_pc(ranking[i].site->frames[j]);
+
+			if (lt_symbol_store_symbol(input->symbols, pc, &frames, &frame_count) !=
+			    -ENOENT)
+				continue;
+			err = want(context, pc);
+			if (err)
+				return err;
+		}
+	return 0;
+}
+
+static const char *hex(struct lt_arena *arena, const uint8_t *bytes, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	char *text = lt_arena_alloc(arena, 2 * len + 1, 1);
+
+	for (size_t i = 0; text && i < len; i++) {
+		text[2 * i] = digits[bytes[i] >> 4];
+		text[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	return text;
+}
+
+/* Source frames of one address, innermost first: one at least. */
+static uint32_t source_frames(const struct builder *b, uint64_t pc,
+			      const struct lt_source_frame **frames)
+{
+	static const struct lt_source_frame nameless = { "", "", 0, false };
+	uint32_t count;
+
+	if (!lt_symbol_store_symbol(b->input->symbols, pc, frames, &count) && count)
+		return count;
+	*frames = &nameless;
+	return 1;
+}
+
+static int expand_address(const struct builder *b, uint64_t pc, struct lt_report_frame *out,
+			  uint32_t *made)
+{
+	const struct lt_module *module = lt_symbol_store_module(b->input->symbols, pc);
+	const struct lt_source_frame *source;
+	uint32_t count = source_frames(b, pc, &source);
+	struct lt_report_frame place = { .offset = pc, .module = "", .build_id = "" };
+
+	if (module) {
+		place.offset = pc - module->start + module->file_offset;
+		place.module = lt_arena_strdup(b->arena, module->path);
+		place.build_id = hex(b->arena, module->build_id, module->build_id_len);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		out[i] = place;
+		out[i].function = lt_arena_strdup(b->arena, source[i].function);
+		out[i].file = lt_arena_strdup(b->arena, source[i].file);
+		out[i].line = source[i].line;
+		out[i].inlined = source[i].inlined;
+		if (!out[i].function || !out[i].file || !place.module || !place.build_id)
+			return -ENOMEM;
+	}
+	*made = count;
+	return 0;
+}
+
+static int expand_frames(const struct builder *b, const struct lt_site *site,
+			 struct lt_report_site *out)
+{
+	struct lt_report_frame *frames;
+	const struct lt_source_frame *source;
+	uint32_t total = 0, made;
+
+	for (size_t i = 0; i < site->frame_count; i++)
+		total += source_frames(b, lt_symbol_lookup_pc(site->frames[i]), &source);
+	frames = lt_arena_alloc(b->arena, total, sizeof(*frames));
+	if (!frames)
+		return -ENOMEM;
+	out->frames = frames;
+	for (size_t i = 0; i < site->frame_count; i++) {
+		int err = expand_address(b, lt_symbol_lookup_pc(site->frames[i]),
+					 &frames[out->frame_count], &made);
+
+		if (err)
+			return err;
+		out->frame_count += made;
+	}
+	return 0;
+}
+
+static double seconds_to_limit(const struct lt_report_input *input, const struct kind *kind,
+			       double growth_per_hour)
+{
+	if (strcmp(kind->unit, "bytes") != 0 || !input->process ||
+	    !input->process->available_bytes || isnan(growth_per_hour))
+		return NAN;
+	if (growth_per_hour <= 0)
+		return INFINITY;
+	return (double)input->process->available_bytes / growth_per_hour * SECONDS_PER_HOUR;
+}
+
+static int build_site(const struct builder *b, const struct ranked *ranked, const uint32_t *births,
+		      struct lt_report_site *out)
+{
+	const struct lt_site *site = ranked->site;
+	const struct kind *kind = &kinds[kind_index(site->kind)];
+	uint32_t now_s = lt_model_seconds(b->input->model, b->input->time_ns);
+	uint32_t birth_s = births[site->index];
+
+	*out = (struct lt_report_site){
+		.kind = kind->name,
+		.unit = kind->unit,
+		.live_count = site->live_count,
+		.live_size = site->live_size,
+		.acquired_count = site->acquired_count,
+		.acquired_size = site->acquired_size,
+		.released_count = site->released_count,
+		.released_size = site->released_size,
+		.peak_size = site->peak_size,
+		.oldest_age_s = birth_s == UINT32_MAX ? NAN
+				: birth_s < now_s     ? now_s - birth_s
+						      : 0,
+		.seconds_to_limit = seconds_to_limit(b->input, kind,
+						     ranked->evidence->growth_per_hour),
+		.evidence = *ranked->evidence,
+	};
+	if (!site->frame_count) { /* its STACK event was lost or is yet to come */
+		out->stack_id = site->stack_id;
+		out->stack_end = "stack not received";
+		return 0;
+	}
+	out->stack_id = lt_symbol_store_stable_id(b->input->symbols, site->frames,
+						  site->frame_count);
+	out->stack_end = site->stack_end < sizeof(stack_ends) / sizeof(stack_ends[0])
+				 ? stack_ends[site->stack_end]
+				 : "unknown reason";
+	return expand_frames(b, site, out);
+}
+
+static int build_sites(struct builder *b)
+{
+	_lt_free_ uint32_t *births = calloc(b->count + 1, sizeof(*births));
+	size_t top = shown(b->input, b->count);
+	struct lt_report_site *sites = lt_arena_alloc(b->arena, top, sizeof(*sites));
+	int err = births && sites ? 0 : -ENOMEM;
+
+	if (err)
+		return err;
+	lt_model_oldest(b->input->model, births);
+	for (size_t i = 0; i < top && !err; i++)
+		err = build_site(b, &b->ranking[i], births, &sites[i]);
+	b->report->sites = sites;
+	b->report->site_count = top;
+	return err;
+}
+
+static void add_site(struct lt_report_site *sum, const struct lt_site *site)
+{
+	sum->live_count += site->live_count;
+	sum->live_size += site->live_size;
+	sum->acquired_count += site->acquired_count;
+	sum->acquired_size += site->acquired_size;
+	sum->released_count += site->released_count;
+	sum->released_size += site->released_size;
+}
+
+static int build_others(struct builder *b)
+{
+	struct lt_report_site *others = lt_arena_alloc(b->arena, KINDS, sizeof(*others));
+	size_t sites[KINDS] = { 0 }, made = 0;
+
+	if (!others)
+		return -ENOMEM;
+	for (size_t i = b->report->site_count; i < b->count; i++) {
+		size_t kind = kind_index(b->ranking[i].site->kind);
+
+		add_site(&others[kind], b->ranking[i].site);
+		sites[kind]++;
+	}
+	for (size_t i = 0; i < KINDS; i++) {
+		if (!sites[i])
+			continue;
+		others[made] = others[i];
+		others[made].kind = kinds[i].name;
+		others[made].unit = kinds[i].unit;
+		others[made].stack_end = "";
+		others[made].oldest_age_s = others[made].seconds_to_limit = NAN;
+		others[made].evidence = (struct lt_evidence){ .growth_per_hour = NAN,
+							      .growth_low = NAN,
+							      .growth_high = NAN,
+							      .survival = NAN,
+							      .p_value = NAN };
+		made++;
+	}
+	b->report->others = others;
+	b->report->other_count = made;
+	return 0;
+}
+
+static void build_process(struct builder *b)
+{
+	static const struct lt_event_process none = { 0 };
+	const struct lt_event_process *now = b->input->process ? b->input->process : &none;
+	const struct lt_event_process *first = b->input->process_first ? b->input->process_first
+								       : now;
+	struct lt_report *report = b->report;
+	uint64_t tracked = 0;
+	int64_t growth;
+
+	report->rss_bytes = now->rss_bytes;
+	report->rss_growth_bytes = now->rss_bytes - first->rss_bytes;
+	report->limit_bytes = now->limit_bytes;
+	report->available_bytes = now->available_bytes;
+	report->collector_cpu_ns = now->collector_cpu_ns;
+	report->collector_rss_bytes = now->collector_rss_bytes;
+	for (size_t i = 0; i < b->count; i++) {
+		report->verdict_counts[b->ranking[i].evidence->verdict]++;
+		if (!strcmp(kinds[kind_index(b->ranking[i].site->kind)].unit, "bytes"))
+			tracked += b->ranking[i].site->live_size;
+	}
+	growth = (int64_t)report->rss_growth_bytes;
+	report->explained_ratio = growth >= EXPLAINED_FROM ? (double)tracked / (double)growth : NAN;
+}
+
+static int build_target(struct builder *b)
+{
+	static const struct lt_event_target none = { .comm = "", .exe = "", .allocator = "" };
+	const struct lt_event_target *target = b->input->target ? b->input->target : &none;
+	struct lt_report *report = b->report;
+
+	report->interval_s = (double)target->interval_ns / NS_PER_S;
+	report->realtime_s = (double)(b->input->time_ns + target->realtime_offset_ns) / NS_PER_S;
+	report->target = (struct lt_report_target){
+		.pid = b->input->tgid,
+		.ns_pid = target->ns_pid,
+		.comm = lt_arena_strdup(b->arena, target->comm),
+		.exe = lt_arena_strdup(b->arena, target->exe),
+		.allocator = lt_arena_strdup(b->arena, target->allocator),
+	};
+	return report->target.comm && report->target.exe && report->target.allocator ? 0 : -ENOMEM;
+}
+
+static void free_ranking(const struct builder *b)
+{
+	free(b->ranking);
+}
+
+int lt_report_build(const struct lt_report_input *input, struct lt_report **report)
+{
+	struct owned_report *made = calloc(1, sizeof(*made));
+	_lt_cleanup_(free_ranking) struct builder b = { .input = input };
+	int err = made ? rank_sites(input, &b.ranking, &b.count) : -ENOMEM;
+
+	if (err) {
+		free(made);
+		return err;
+	}
+	b.report = &made->report;
+	b.arena = &made->arena;
+	made->report.final = input->final;
+	made->report.sequence = input->sequence;
+	made->report.end_reason = input->end_reason;
+	made->report.end_status = input->end_status;
+	made->report.elapsed_s = input->time_ns > input->attach_ns
+					 ? (double)(input->time_ns - input->attach_ns) / NS_PER_S
+					 : 0;
+	made->report.totals = *lt_model_totals(input->model);
+	made->report.site_total = b.count;
+	memcpy(made->report.counters, input->counters, sizeof(made->report.counters));
+	build_process(&b);
+	err = build_target(&b);
+	if (!err)
+		err = build_sites(&b);
+	if (!err)
+		err = build_others(&b);
+	if (err) {
+		lt_report_free(&made->report);
+		return err;
+	}
+	*report = &made->report;
+	return 0;
+}
+
+void lt_report_free(struct lt_report *report)
+{
+	struct owned_report *owned = (struct owned_report *)report;
+
+	if (!owned)
+		return;
+	lt_arena_free(&owned->arena);
+	free(owned);
+}

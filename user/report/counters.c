@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "report/counters.h"
+
+const struct lt_counter_info lt_counter_infos[LT_COUNTER_COUNT] = {
+#define LT_COUNTER(symbol, name, class, help) { name, help, LT_COUNTER_CLASS_##class },
+#include "leaktrace/counters.def"
+#undef LT_COUNTER
+};

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The rows of leaktrace/counters.def, for those who print them. */
+#ifndef LT_REPORT_COUNTERS_H
+#define LT_REPORT_COUNTERS_H
+
+#include "stream/event.h"
+
+enum lt_counter_class { /* what the loss can do: counters.def */
+			LT_COUNTER_CLASS_RELEASE,
+			LT_COUNTER_CLASS_ACQUIRE,
+			LT_COUNTER_CLASS_DETAIL,
+			LT_COUNTER_CLASS_NOTE,
+};
+
+struct lt_counter_info {
+	const char *name, *help;
+	enum lt_counter_class class;
+};
+
+extern const struct lt_counter_info lt_counter_infos[LT_COUNTER_COUNT]; /* by enum lt_counter */
+
+#endif

@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "stream/codec.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "stream/decode.h"
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+/*
+ * A place in a payload.  Every code_*() below goes both ways: it writes the value, or, with a
+ * scratch, reads it.
+ */
+struct codec {
+	uint8_t *at, *end;
+	struct lt_codec_scratch *scratch;
+	const struct lt_codec_file *file; /* when reading records */
+	const char *error;                /* the first */
+	bool full;                        /* that error is the lack of room */
+};
+
+static bool reading(const struct codec *codec)
+{
+	return codec->scratch;
+}
+
+static bool check(struct codec *codec, bool good, const char *error)
+{
+	if (__builtin_expect(!good && !codec->error, 0))
+		codec->error = error;
+	return good;
+}
+
+static uint8_t *take(struct codec *codec, size_t size)
+{
+	uint8_t *at = codec->at;
+
+	if (__builtin_expect(codec->error != NULL, 0))
+		return NULL;
+	if (__builtin_expect((size_t)(codec->end - at) < size, 0)) {
+		codec->full = true;
+		codec->error = "a field reaches beyond the end";
+		return NULL;
+	}
+	codec->at += size;
+	return at;
+}
+
+#define le8toh(value) (value)
+#define htole8(value) (value)
+#define CODE_INTEGER(bits)                                                                         \
+	static void code_u##bits(struct codec *codec, uint##bits##_t *value)                       \
+	{                                                                                          \
+		uint8_t *bytes = take(codec, sizeof(*value));                                      \
+		uint##bits##_t raw;                                                                \
+                                                                                                   \
+		if (!bytes)                                                                        \
+			return;                                                                    \
+		if (reading(codec)) {                                                              \
+			memcpy(&raw, bytes, sizeof(raw));                                          \
+			*value = le##bits##toh(raw);                                               \
+		} else {                                                                           \
+			raw = htole##bits(*value);                                                 \
+			memcpy(bytes, &raw, sizeof(raw));                                          \
+		}                                                                                  \
+	}
+CODE_INTEGER(8)
+CODE_INTEGER(16)
+CODE_INTEGER(32)
+CODE_INTEGER(64)
+
+static void code_bool(struct codec *codec, bool *value)
+{
+	uint8_t byte = *value;
+
+	code_u8(codec, &byte);
+	if (check(codec, byte <= 1, "a flag is neither 0 nor 1"))
+		*value = byte;
+}
+
+static void code_bytes(struct codec *codec, const uint8_t **bytes, size_t size)
+{
+	uint8_t *at = take(codec, size);
+
+	if (!at)
+		return;
+	if (reading(codec))
+		*bytes = at;
+	else if (size)
+		memcpy(at, *bytes, size);
+}
+
+static void code_string(struct codec *codec, const char **text)
+{
+	uint16_t len = reading(codec) ? 0 : (uint16_t)strnlen(*text, LT_RECORD_MAX_STRING + 1);
+	const uint8_t *bytes = (const uint8_t *)*text;
+
+	code_u16(codec, &len);
+	if (!check(codec, len <= LT_RECORD_MAX_STRING, "a string is too long"))
+		return;
+	code_bytes(codec, &bytes, (size_t)len + 1);
+	if (!codec->error && check(codec, memchr(bytes, 0, (size_t)len + 1) == bytes + len,
+				   "a string does not end where its length says"))
+		*text = (const char *)bytes;
+}
+
+/* count words of which the scratch has room for all. */
+static void code_words(struct codec *codec, const uint64_t **words, size_t count)
+{
+	for (size_t i = 0; i < count && !codec->error; i++) {
+		uint64_t word = reading(codec) ? 0 : (*words)[i];
+
+		code_u64(codec, &word);
+		if (reading(codec))
+			codec->scratch->words[i] = word;
+	}
+	if (reading(codec))
+		*words = codec->scratch->words;
+}
+
+static void code_acquire(struct codec *codec, struct lt_event *event)
+{
+	code_u64(codec, &event->acquire.id);
+	code_u64(codec, &event->acquire.size);
+	code_u64(codec, &event->acquire.stack_id);
+}
+
+static void code_release(struct codec *codec, struct lt_event *event)
+{
+	code_u64(codec, &event->release.id);
+}
+
+static void code_stack(struct codec *codec, struct lt_event *event)
+{
+	struct lt_event_stack *stack = &event->stack;
+
+	code_u64(codec, &stack->stack_id);
+	code_u16(codec, &stack->frame_count);
+	code_u16(codec, &stack->end);
+	if (check(codec, stack->frame_count >= 1 && stack->frame_count <= LT_MAX_FRAMES,
+		  "a stack has no frames or too many") &&
+	    check(codec, stack->end <= LT_STACK_NO_FRAME, "a stack has an unknown end"))
+		code_words(codec, &stack->frames, stack->frame_count);
+}
+
+static void code_exec(struct codec *codec, struct lt_event *event)
+{
+}
+
+static void code_target(struct codec *codec, struct lt_event *event)
+{
+	struct lt_event_target *target = &event->target;
+
+	code_u64(codec, &target->start_ticks);
+	code_u64(codec, &target->realtime_offset_ns);
+	code_u32(codec, &target->ns_pid);
+	code_u64(codec, &target->interval_ns);
+	code_string(codec, &target->comm);
+	code_string(codec, &target->exe);
+	code_string(codec, &target->allocator);
+}
+
+static void code_module(struct codec *codec, struct lt_event *event)
+{
+	struct lt_event_module *module = &event->module;
+
+	code_u32(codec, &module->module_id);
+	code_u64(codec, &module->start);
+	code_u64(codec, &module->end);
+	code_u64(codec, &module->file_offset);
+	code_string(codec, &module->path);
+	code_u32(codec, &module->build_id_len);
+	check(codec, module->module_id < LT_MAX_MODULES, "a module's number is too large");
+	check(codec, module->start < module->end, "a module ends before it starts");
+	if (check(codec, module->build_id_len <= LT_MAX_BUILD_ID, "a build-id is too long"))
+		code_bytes(codec, &module->build_id, module->build_id_len);
+}
+
+static void code_symbol(struct codec *codec, struct lt_event *event)
+{
+	struct lt_event_symbol *symbol = &event->symbol;
+
+	code_u64(codec, &symbol->pc);
+	code_u32(codec, &symbol->frame_count);
+	if (!check(codec, symbol->frame_count <= LT_MAX_INLINE_DEPTH,
+		   "a symbol has too many source frames"))
+		return;
+	for (uint32_t i = 0; i < symbol->frame_count && !codec->error; i++) {
+		struct lt_source_frame frame = { 0 };
+
+		if (!reading(codec))
+			frame = symbol->frames[i];
+		code_string(codec, &frame.function);
+		code_string(codec, &frame.file);
+		code_u32(codec, &frame.line);
+		code_bool(codec, &frame.inlined);
+		if (reading(codec))
+			codec->scratch->source_frames[i] = frame;
+	}
+	if (reading(codec))
+		symbol->frames = codec->scratch->source_frames;
+}
+
+/* Recorded in the order of the writer's build, read into the order of this one. */
+static void code_counters(struct codec *codec, struct lt_event *event)
+{
+	struct lt_event_counters *counters = &event->counters;
+	uint16_t count = reading(codec) ? 0 : (uint16_t)counters->count;
+
+	code_u16(codec, &count);
+	if (!reading(codec)) {
+		if (check(codec, counters->count <= LT_COUNTER_COUNT, "too many counters"))
+			code_words(codec, &counters->values, count);
+		return;
+	}
+	if (!check(codec, count <= codec->file->counter_count,
+		   "there are more counters than the file names"))
+		return;
+	memset(codec->scratch->words, 0, sizeof(codec->scratch->words));
+	for (uint16_t i = 0; i < count; i++) {
+		uint16_t own = codec->file->counter[i];
+		uint64_t value = 0;
+
+		code_u64(codec, &value);
+		if (own < LT_COUNTER_COUNT)
+			codec->scratch->words[own] = value;
+	}
+	counters->values = codec->scratch->words;
+	counters->count = LT_COUNTER_COUNT;
+}
+
+static void code_process(struct codec *codec, struct lt_event *event)
+{
+	code_u64(codec, &event->process.rss_bytes);
+	code_u64(codec, &event->process.limit_bytes);
+	code_u64(codec, &event->process.available_bytes);
+	code_u64(codec, &event->process.collector_cpu_ns);
+	code_u64(codec, &event->process.collector_rss_bytes);
+}
+
+static void code_sample(struct codec *codec, struct lt_event *event)
+{
+}
+
+static void code_report(struct codec *codec, struct lt_event *event)
+{
+	code_bool(codec, &event->report.final);
+}
+
+static void code_end(struct codec *codec, struct lt_event *event)
+{
+	uint32_t status = (uint32_t)event->end.status;
+
+	code_u32(codec, &event->end.reason);
+	code_u32(codec, &status);
+	event->end.status = (int32_t)status;
+	check(codec, event->end.reason <= LT_END_TRUNCATED, "the reason of an end is unknown");
+}
+
+/* One row per event type. */
+static const struct row {
+	void (*code)(struct codec *codec, struct lt_event *event);
+	bool has_kind;
+	uint8_t flags; /* that may be set */
+} rows[] = {
+	[LT_EVENT_ACQUIRE] = { code_acquire, true, LT_WIRE_F_REALLOC },
+	[LT_EVENT_RELEASE] = { code_release, true, LT_WIRE_F_REALLOC },
+	[LT_EVENT_RESTORE] = { code_release, true, LT_WIRE_F_REALLOC },
+	[LT_EVENT_STACK] = { code_stack, true, 0 },
+	[LT_EVENT_EXEC] = { code_exec, false, 0 },
+	[LT_EVENT_TARGET] = { code_target, false, 0 },
+	[LT_EVENT_MODULE] = { code_module, false, 0 },
+	[LT_EVENT_SYMBOL] = { code_symbol, false, 0 },
+	[LT_EVENT_COUNTERS] = { code_counters, false, 0 },
+	[LT_EVENT_PROCESS] = { code_process, false, 0 },
+	[LT_EVENT_SAMPLE] = { code_sample, false, 0 },
+	[LT_EVENT_REPORT] = { code_report, false, 0 },
+	[LT_EVENT_END] = { code_end, false, 0 },
+};
+
+static const struct row *row_of(uint16_t type)
+{
+	return type < ARRAY_SIZE(rows) && rows[type].code ? &rows[type] : NULL;
+}
+
+/* One multiplication per word, as zlib's crc32 would cost more than the rest of the encoding. */
+uint32_t lt_codec_check(uint64_t seed, const uint8_t *bytes, size_t size)
+{
+	uint64_t hash = seed ^ LT_FNV_SEED, word;
+
+	while (size) {
+		size_t part = size < sizeof(word) ? size : sizeof(word);
+
+		if (part == sizeof(word)) {
+			memcpy(&word, bytes, sizeof(word));
+		} else {
+			word = 0;
+			memcpy(&word, bytes, part);
+		}
+		hash = (hash ^ le64toh(word)) * 0xff51afd7ed558ccdULL; /* as in lt_mix64 */
+		hash ^= hash >> 32;
+		bytes += part;
+		size -= part;
+	}
+	return (uint32_t)hash; /* its upper half is already folded in */
+}
+
+/* Offsets of the length and check fields; all that follows the check field is covered by it. */
+#define RECORD_CHECK   4
+#define RECORD_COVERED 8
+#define FILE_VERSION   8
+#define FILE_LENGTH    12
+#define FILE_CHECK     16
+#define FILE_COVERED   20
+
+static uint32_t get_u32(const uint8_t *bytes)
+{
+	uint32_t raw;
+
+	memcpy(&raw, bytes, sizeof(raw));
+	return le32toh(raw);
+}
+
+static void put_u32(uint8_t *bytes, uint32_t value)
+{
+	value = htole32(value);
+	memcpy(bytes, &value, sizeof(value));
+}
+
+uint32_t lt_codec_length(const uint8_t header[LT_RECORD_HEADER])
+{
+	return get_u32(header);
+}
+
+uint32_t lt_codec_file_length(const uint8_t header[LT_RECORD_FILE_HEADER])
+{
+	return get_u32(header + FILE_LENGTH);
+}
+
+static uint32_t check_of(const uint8_t *data, size_t size)
+{
+	return lt_codec_check(get_u32(data), data + RECORD_COVERED, size - RECORD_COVERED);
+}
+
+static uint32_t check_of_file(const uint8_t *data, size_t size)
+{
+	return lt_codec_check((uint64_t)get_u32(data + FILE_VERSION) << 32 |
+				      lt_codec_file_length(data),
+			      data + FILE_COVERED, size - FILE_COVERED);
+}
+
+void lt_codec_seal(uint8_t *data, size_t size)
+{
+	put_u32(data, (uint32_t)(size - LT_RECORD_HEADER));
+	put_u32(data + RECORD_CHECK, check_of(data, size));
+}
+
+void lt_codec_seal_file(uint8_t *data, size_t size)
+{
+	put_u32(data + FILE_LENGTH, (uint32_t)(size - LT_RECORD_FILE_HEADER));
+	put_u32(data + FILE_CHECK, check_of_file(data, size));
+}
+
+/* The fields between a record's check and its payload. */
+static void code_header(struct codec *codec, struct lt_event *event, uint16_t *type)
+{
+	code_u16(codec, type);
+	code_u8(codec, &event->kind);
+	code_u8(codec, &event->flags);
+	code_u32(codec, &event->tgid);
+	code_u64(codec, &event->time_ns);
+}
+
+int lt_codec_encode(uint8_t *to, size_t room, const struct lt_event *event)
+{
+	const struct row *row = row_of(event->type);
+	struct codec codec = { .at = to + RECORD_COVERED, .end = to + room };
+	struct lt_event copy = *event; /* code_*() want what they could write to */
+	uint16_t type = event->type;
+
+	if (!row || (event->flags & ~row->flags) ||
+	    (row->has_kind ? !lt_decode_kind_known(event->kind) : event->kind != LT_KIND_NONE))
+		return -EINVAL;
+	if (room < LT_RECORD_HEADER)
+		return -EMSGSIZE;
+	code_header(&codec, &copy, &type);
+	row->code(&codec, &copy);
+	if (codec.error)
+		return codec.full ? -EMSGSIZE : -EINVAL;
+	lt_codec_seal(to, (size_t)(codec.at - to));
+	return (int)(codec.at - to);
+}
+
+int lt_codec_decode(uint8_t *data, size_t size, const struct lt_codec_file *file,
+		    struct lt_codec_scratch *scratch, struct lt_event *event, const char **why)
+{
+	struct codec codec = {
+		.at = data + RECORD_COVERED, .end = data + size, .scratch = scratch, .file = file
+	};
+	const struct row *row;
+	uint16_t type = 0;
+
+	*why = "its bytes do not match its check value";
+	if (size < LT_RECORD_HEADER || get_u32(data + RECORD_CHECK) != check_of(data, size))
+		return -EBADMSG;
+	memset(event, 0, sizeof(*event));
+	code_header(&codec, event, &type);
+	row = row_of(type);
+	*why = "its type is unknown";
+	if (!row)
+		return file->newer ? 1 : -EBADMSG;
+	*why = "its kind is not one that the file names";
+	if (row->has_kind ? !file->kind_listed[event->kind] : event->kind != LT_KIND_NONE)
+		return -EBADMSG;
+	*why = "it has unknown flags";
+	if ((event->flags & ~row->flags) && !file->newer)
+		return -EBADMSG;
+	event->type = (uint8_t)type;
+	event->flags &= row->flags;
+	row->code(&codec, event);
+	check(&codec, codec.at == codec.end || file->newer, "it is longer than its type");
+	*why = codec.error;
+	if (codec.error)
+		return -EBADMSG;
+	if (row->has_kind && !(event->kind = file->kind[event->kind]))
+		return 1;
+	return 0;
+}
+
+static const struct kind {
+	uint8_t value;
+	const char *name, *unit;
+} kinds[] = {
+#define LT_KIND(symbol, value, name, unit) { value, name, unit },
+#include "leaktrace/kinds.def"
+#undef LT_KIND
+};
+
+static const char *const counter_names[LT_COUNTER_COUNT] = {
+#define LT_COUNTER(symbol, name, class, help) name,
+#include "leaktrace/counters.def"
+#undef LT_COUNTER
+};
+
+static void code_kinds(struct codec *codec, struct lt_codec_file *file)
+{
+	uint16_t count = ARRAY_SIZE(kinds);
+
+	code_u16(codec, &count);
+	for (uint16_t i = 0; i < count && !codec->error; i++) {
+		struct kind kind = { 0, NULL, NULL };
+
+		if (!reading(codec))
+			kind = kinds[i];
+		code_u8(codec, &kind.value);
+		code_string(codec, &kind.name);
+		code_string(codec, &kind.unit);
+		if (!reading(codec) || codec->error)
+			continue;
+		if (!check(codec, kind.value && !file->kind_listed[kind.value],
+			   "two kinds share a value"))
+			return;
+		file->kind_listed[kind.value] = true;
+		for (size_t own = 0; own < ARRAY_SIZE(kinds); own++)
+			if (!strcmp(kinds[own].name, kind.name))
+				file->kind[kind.value] = kinds[own].value;
+	}
+}
+
+static void code_counter_names(struct codec *codec, struct lt_codec_file *file)
+{
+	uint16_t count = LT_COUNTER_COUNT;
+
+	code_u16(codec, &count);
+	if (!check(codec, count <= LT_RECORD_MAX_COUNTERS, "it names too many counters"))
+		return;
+	for (uint16_t i = 0; i < count && !codec->error; i++) {
+		const char *name = reading(codec) ? NULL : counter_names[i];
+
+		code_string(codec, &name);
+		if (!reading(codec) || codec->error)
+			continue;
+		file->counter[i] = LT_COUNTER_COUNT;
+		for (uint16_t own = 0; own < LT_COUNTER_COUNT; own++)
+			if (!strcmp(counter_names[own], name))
+				file->counter[i] = own;
+	}
+	if (reading(codec))
+		file->counter_count = count;
+}
+
+int lt_codec_encode_file(uint8_t *to, size_t room)
+{
+	struct codec codec = { .at = to, .end = to + room };
+	const uint8_t *magic = (const uint8_t *)LT_RECORD_MAGIC;
+	uint16_t major = LT_RECORD_MAJOR, minor = LT_RECORD_MINOR;
+	uint32_t zero = 0;
+
+	code_bytes(&codec, &magic, sizeof(LT_RECORD_MAGIC));
+	code_u16(&codec, &major);
+	code_u16(&codec, &minor);
+	for (int i = 0; i < 3; i++) /* length and check: filled in below; reserved */
+		code_u32(&codec, &zero);
+	code_kinds(&codec, NULL);
+	code_counter_names(&codec, NULL);
+	if (codec.error)
+		return -EMSGSIZE;
+	lt_codec_seal_file(to, (size_t)(codec.at - to));
+	return (int)(codec.at - to);
+}
+
+int lt_codec_check_file(const uint8_t header[LT_RECORD_FILE_HEADER], const char **why)
+{
+	uint32_t version = get_u32(header + FILE_VERSION);
+
+	*why = "not a recording of leaktrace";
+	if (memcmp(header, LT_RECORD_MAGIC, sizeof(LT_RECORD_MAGIC)))
+		return -EBADMSG;
+	*why = "written in a format that this leaktrace does not know; use the one that wrote it";
+	if ((version & UINT16_MAX) != LT_RECORD_MAJOR)
+		return -EPROTONOSUPPORT;
+	*why = "its header is damaged";
+	if (lt_codec_file_length(header) > LT_RECORD_MAX_BODY || get_u32(header + FILE_COVERED))
+		return -EBADMSG;
+	*why = NULL;
+	return 0;
+}
+
+int lt_codec_decode_file(uint8_t *data, size_t size, struct lt_codec_file *file, const char **why)
+{
+	/* No array is read here: any scratch will do to say "reading". */
+	struct lt_codec_scratch scratch;
+	struct codec codec = { .at = data + LT_RECORD_FILE_HEADER,
+			       .end = data + size,
+			       .scratch = &scratch };
+
+	*why = "its header is damaged: the bytes do not match their check value";
+	if (get_u32(data + FILE_CHECK) != check_of_file(data, size))
+		return -EBADMSG;
+	memset(file, 0, sizeof(*file));
+	file->newer = get_u32(data + FILE_VERSION) >> 16 > LT_RECORD_MINOR;
+	code_kinds(&codec, file);
+	code_counter_names(&codec, file);
+	check(&codec, codec.at == codec.end || file->newer, "its header is longer than its names");
+	*why = codec.error;
+	return codec.error ? -EBADMSG : 0;
+}

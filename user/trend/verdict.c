@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* docs/VERDICT.md has the reasons for every rule and constant here, and what they do in simulation.
+ */
+#include "trend/verdict.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "trend/robust.h"
+
+#define BLOCKS            12
+#define BLOCK_POINTS      (LT_HISTORY_POINTS / BLOCKS)
+#define MATURITY_POINTS   12 /* model/cohorts.h: "above level L" begins at 12·4^L s ... */
+#define MATURITY_GRAIN    4  /* ... and is reached in steps of 4·4^L s */
+#define FALSE_DISCOVERY   0.01
+#define SEEN_RELEASED_MAX 0.005 /* of the window's survivors */
+#define EVER_RELEASED_MAX 0.02  /* of all survivors since the attach */
+#define QUIET_BLOCKS_MAX  2     /* without survivors, of those blocks that can have some */
+#define RECENT_BLOCKS     3     /* still growing: over the last quarter ... */
+#define LATEST_BLOCKS     2     /* ... and in its latest part */
+#define RECENT_PACE_MIN   0.2   /* of the window's median pace */
+#define LIFETIME_WINDOWS  4     /* shorter mean lifetimes of survivors must be excluded ... */
+#define POISSON_99        2.33  /* ... at 99 %: upper limit of a Poisson count n is about */
+#define POISSON_99_ZERO   4.61  /* n + 2.33 √n + 4.61 */
+#define UNKNOWN_SHARE_MAX 0.5   /* unknown releases per survivor, second half of the window */
+#define REPLACED_LIVE_MAX 8     /* blocks of a growing array: few */
+#define YOUNG_POINTS_MIN  8
+#define S_PER_HOUR        3600.0
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+/* What one window of a site says. */
+struct window {
+	unsigned int level;
+	uint32_t complete; /* points since the attach */
+	double minima[BLOCKS];
+	struct lt_slope slope;      /* of the minima, per block */
+	uint64_t in[BLOCKS];        /* resources that became survivors */
+	uint64_t matured, released; /* survivors: came in the window, released in it */
+	uint64_t ever_matured, ever_released;
+	uint64_t unknown; /* unknown releases in the second half */
+	double exposure;  /* windows lived through by the window's survivors */
+	double survival;
+	uint64_t live_count;
+	bool survivors_grew;
+	bool lossy;
+};
+
+static double span_s(unsigned int level)
+{
+	return (double)(UINT64_C(1) << (2 * level));
+}
+
+static double window_s(unsigned int level)
+{
+	return LT_HISTORY_POINTS * span_s(level);
+}
+
+/* How many levels have a whole window after the attach. */
+static unsigned int usable_levels(uint32_t now_s)
+{
+	unsigned int levels = 0;
+
+	while (levels < LT_HISTORY_LEVELS && now_s >= window_s(levels))
+		levels++;
+	return levels;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* Everyone who ever became a survivor, alive or not: never decreases. */
+static uint64_t matured_of(const struct lt_point *point)
+{
+	return point->alive_above + point->released_above;
+}
+
+static void block_minima(const struct lt_point *points, double minima[BLOCKS])
+{
+	for (size_t i = 0; i < LT_HISTORY_POINTS; i++) {
+		double value = (double)points[i].live_size_min;
+
+		if (i % BLOCK_POINTS == 0 || value < minima[i / BLOCK_POINTS])
+			minima[i / BLOCK_POINTS] = value;
+	}
+}
+
+/*
+ * The p-value of the trend in a window, with the price of looking: among all k windows of a level
+ * so far Σ 1/(k(k+1)) < 1, and every level is looked at.  So the error of all looks ever taken at a
+ * site stays below the level asked for, however often reports are made.
+ */
+static double trend_p(const struct lt_verdict_context *context,
+		      const struct lt_verdict_input *input, unsigned int level, unsigned int levels)
+{
+	struct lt_point points[LT_HISTORY_POINTS];
+	double minima[BLOCKS], looks = ceil(context->now_s / window_s(level)), p;
+
+	if (lt_history_points(input->history, level, points) < LT_HISTORY_POINTS)
+		return 1;
+	block_minima(points, minima);
+	p = lt_robust_rising_p(minima, BLOCKS) * looks * (looks + 1) * levels;
+	return p < 1 ? p : 1;
+}
+
+/* The share of acquires that reached maturity: those of the last 32 points that could by now. */
+static double survival_of(const struct lt_point *points, uint32_t complete)
+{
+	const struct lt_point *last = &points[LT_HISTORY_POINTS - 1];
+	const struct lt_point *first = last -
+				       (LT_HISTORY_POINTS - MATURITY_POINTS - MATURITY_GRAIN);
+	size_t age = MATURITY_POINTS + complete % MATURITY_GRAIN;
+	uint64_t acquired = less((last - age)->acquired_count, (first - age)->acquired_count);
+	uint64_t survived = less(matured_of(last), matured_of(first));
+
+	if (!acquired)
+		return NAN;
+	return survived < acquired ? (double)survived / (double)acquired : 1;
+}
+
+static uint64_t unknown_released(const struct lt_verdict_context *context, unsigned int level)
+{
+	struct lt_point points[LT_HISTORY_POINTS];
+
+	if (!context->unknown ||
+	    lt_history_points(context->unknown, level, points) < LT_HISTORY_POINTS)
+		return 0;
+	return less(points[LT_HISTORY_POINTS - 1].acquired_count,
+		    points[LT_HISTORY_POINTS / 2 - 1].acquired_count);
+}
+
+/* Could a lost release have made a survivor of this window? */
+static bool lossy(const struct lt_verdict_context *context, unsigned int level)
+{
+	double reach_s = window_s(level) + (MATURITY_POINTS + MATURITY_GRAIN) * span_s(level);
+
+	return context->last_loss_s != UINT32_MAX &&
+	       (double)context->last_loss_s + reach_s > context->now_s;
+}
+
+static struct window look(const struct lt_verdict_context *context,
+			  const struct lt_verdict_input *input, unsigned int level)
+{
+	struct lt_point points[LT_HISTORY_POINTS] = { 0 };
+	const struct lt_point *first = &points[0], *last = &points[LT_HISTORY_POINTS - 1];
+	struct window window = { .level = level,
+				 .complete = context->now_s >> (2 * level),
+				 .live_count = input->live_count };
+	uint64_t before;
+
+	(void)lt_history_points(input->history, level, points);
+	block_minima(points, window.minima);
+	window.slope = lt_robust_slope(window.minima, BLOCKS);
+	before = matured_of(first);
+	for (size_t i = 0; i < LT_HISTORY_POINTS; i++) {
+		uint64_t matured = matured_of(&points[i]);
+
+		window.in[i / BLOCK_POINTS] += less(matured, before);
+		window.exposure += (double)less(matured, matured_of(first)) / LT_HISTORY_POINTS;
+		before = matured;
+	}
+	window.matured = less(matured_of(last), matured_of(first));
+	window.released = less(last->released_above, first->released_above);
+	window.ever_matured = matured_of(last);
+	window.ever_released = last->released_above;
+	window.survivors_grew = last->alive_above > first->alive_above;
+	window.unknown = unknown_released(context, level);
+	window.survival = survival_of(points, window.complete);
+	window.lossy = lossy(context, level);
+	return window;
+}
+
+/* The rules: each says whether the window shows something else than a leak. */
+
+/* Slow over the last quarter, or lately not moving at all (noise never stands still). */
+static bool has_stopped(const struct window *window)
+{
+	const double *last = &window->minima[BLOCKS - 1];
+	/* Pairs of blocks: half the noise, so that a leak below churn does not flicker. */
+	double recent = (last[0] + last[-1] - last[-RECENT_BLOCKS] - last[-RECENT_BLOCKS - 1]) / 2;
+
+	return recent < RECENT_PACE_MIN * RECENT_BLOCKS * window->slope.median ||
+	       (last[0] == last[-1] && last[0] == last[-LATEST_BLOCKS]);
+}
+
+static bool is_replaced(const struct window *window)
+{
+	return window->live_count <= REPLACED_LIVE_MAX && !window->survivors_grew;
+}
+
+static bool turns_over(const struct window *window)
+{
+	return !window->matured ||
+	       (double)window->released > SEEN_RELEASED_MAX * (double)window->matured ||
+	       (double)window->ever_released > EVER_RELEASED_MAX * (double)window->ever_matured;
+}
+
+static bool is_lossy(const struct window *window)
+{
+	return window->lossy;
+}
+
+static bool replaces_old(const struct window *window)
+{
+	uint64_t matured = 0;
+
+	for (size_t i = BLOCKS / 2; i < BLOCKS; i++)
+		matured += window->in[i];
+	return window->unknown && (double)window->unknown >= UNKNOWN_SHARE_MAX * (double)matured;
+}
+
+static bool has_few(const struct window *window)
+{
+	double released = (double)window->released;
+
+	return window->exposure / LIFETIME_WINDOWS <
+	       released + POISSON_99 * sqrt(released) + POISSON_99_ZERO;
+}
+
+/* Survivors come all the time: in nearly every block in which one can be old enough, and lately. */
+static bool is_burst(const struct window *window)
+{
+	unsigned int quiet = 0;
+	uint64_t recent = 0;
+
+	for (size_t i = 0; i < BLOCKS; i++) {
+		uint32_t end = window->complete - LT_HISTORY_POINTS +
+			       BLOCK_POINTS * (uint32_t)(i + 1);
+
+		quiet += !window->in[i] && end >= MATURITY_POINTS + MATURITY_GRAIN;
+		recent += i >= BLOCKS - LATEST_BLOCKS ? window->in[i] : 0;
+	}
+	return quiet > QUIET_BLOCKS_MAX || !recent;
+}
+
+/* In the order asked; who passes them all leaks. */
+static const struct rule {
+	bool (*applies)(const struct window *window);
+	enum lt_verdict verdict;
+	enum lt_reason reason;
+} rules[] = {
+	{ has_stopped, LT_VERDICT_STABLE, LT_REASON_STOPPED },
+	{ is_replaced, LT_VERDICT_SUSPECT, LT_REASON_REPLACED },
+	{ turns_over, LT_VERDICT_WARMING, LT_REASON_TURNOVER },
+	{ is_lossy, LT_VERDICT_SUSPECT, LT_REASON_LOSS },
+	{ replaces_old, LT_VERDICT_SUSPECT, LT_REASON_PRE_ATTACH },
+	{ is_burst, LT_VERDICT_SUSPECT, LT_REASON_BURST },
+	{ has_few, LT_VERDICT_SUSPECT, LT_REASON_FEW },
+};
+
+static struct lt_evidence no_evidence(enum lt_verdict verdict, enum lt_reason reason)
+{
+	return (struct lt_evidence){
+		.verdict = verdict,
+		.reason = reason,
+		.growth_low = NAN,
+		.growth_high = NAN,
+		.survival = NAN,
+		.p_value = NAN,
+	};
+}
+
+/* What the window says of a site; significant: its trend is no chance. */
+static struct lt_evidence judge_window(const struct lt_verdict_context *context,
+				       const struct window *window, bool significant)
+{
+	double per_hour = S_PER_HOUR / (BLOCK_POINTS * span_s(window->level));
+	struct lt_evidence evidence = {
+		.verdict = LT_VERDICT_LEAKING,
+		.reason = LT_REASON_PLATEAU,
+		.level = window->level,
+		.window_s = window_s(window->level),
+		.growth_per_hour = window->slope.median * per_hour,
+		.growth_low = window->slope.low * per_hour,
+		.growth_high = window->slope.high * per_hour,
+		.survival = window->survival,
+		.maturity_s = MATURITY_POINTS * span_s(window->level),
+		.matured = window->matured,
+		.matured_released = window->released,
+		.p_value = NAN,
+	};
+
+	if (!significant || evidence.growth_per_hour < context->min_growth_per_hour) {
+		evidence.verdict = LT_VERDICT_STABLE;
+		evidence.reason = LT_REASON_NO_GROWTH;
+		return evidence;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		if (!rules[i].applies(window))
+			continue;
+		evidence.verdict = rules[i].verdict;
+		evidence.reason = rules[i].reason;
+		break;
+	}
+	return evidence;
+}
+
+/* Before the shortest window is full: an estimate at least. */
+static struct lt_evidence judge_young(const struct lt_verdict_input *input)
+{
+	struct lt_evidence evidence = no_evidence(LT_VERDICT_INSUFFICIENT_DATA, LT_REASON_YOUNG);
+	struct lt_point points[LT_HISTORY_POINTS];
+	double values[LT_HISTORY_POINTS];
+	size_t count = lt_history_points(input->history, 0, points);
+
+	if (count < YOUNG_POINTS_MIN)
+		return evidence;
+	for (size_t i = 0; i < count; i++)
+		values[i] = (double)points[i].live_size_min;
+	evidence.growth_per_hour = lt_robust_slope(values, count).median * S_PER_HOUR;
+	return evidence;
+}
+
+/* One site: p_values per level, threshold: what is significant among all sites. */
+static struct lt_evidence judge_site(const struct lt_verdict_context *context,
+				     const struct lt_verdict_input *input, const double *p_values,
+				     unsigned int levels, double threshold)
+{
+	struct lt_evidence evidence = { 0 };
+	bool decided = false;
+
+	/* The longest window that shows a leak decides, else the longest that shows growth. */
+	for (unsigned int level = levels; level-- > 0;) {
+		bool significant = p_values[level] <= threshold;
+
+		if (!significant && (decided || level > 0))
+			continue;
+		/* Without any growth, the longest window describes the site. */
+		struct window window = look(context, input, significant ? level : levels - 1);
+		struct lt_evidence found = judge_window(context, &window, significant);
+
+		if (!decided || found.verdict == LT_VERDICT_LEAKING)
+			evidence = found;
+		decided = true;
+		if (found.verdict == LT_VERDICT_LEAKING)
+			break;
+	}
+	return evidence;
+}
+
+struct tested {
+	double p_values[LT_HISTORY_LEVELS];
+	size_t input;
+};
+
+/* Tests what is alive: a site without live resources grows nothing and need not be paid for. */
+static size_t test_sites(const struct lt_verdict_context *context,
+			 const struct lt_verdict_input *inputs, size_t count, unsigned int levels,
+			 struct tested *tested, double *lowest)
+{
+	size_t made = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!inputs[i].live_count)
+			continue;
+		tested[made].input = i;
+		lowest[made] = 1;
+		for (unsigned int level = 0; level < levels; level++) {
+			double p = trend_p(context, &inputs[i], level, levels);
+
+			tested[made].p_values[level] = p;
+			lowest[made] = p < lowest[made] ? p : lowest[made];
+		}
+		made++;
+	}
+	return made;
+}
+
+int lt_verdict_judge(const struct lt_verdict_context *context,
+		     const struct lt_verdict_input *inputs, size_t count,
+		     struct lt_evidence *evidence)
+{
+	unsigned int levels = usable_levels(context->now_s);
+	_lt_free_ struct tested *tested = calloc(count + 1, sizeof(*tested));
+	_lt_free_ double *lowest = calloc(count + 1, sizeof(*lowest));
+	_lt_free_ double *adjusted = calloc(count + 1, sizeof(*adjusted));
+	double threshold = 0;
+	size_t made;
+	int err;
+
+	if (!tested || !lowest || !adjusted)
+		return -ENOMEM;
+	made = test_sites(context, inputs, count, levels, tested, lowest);
+	err = lt_robust_adjust(lowest, made, adjusted);
+	if (err)
+		return err;
+	/* Benjamini-Hochberg's own bound, so that every window of a site is held against it. */
+	for (size_t i = 0; i < made; i++)
+		threshold += adjusted[i] <= FALSE_DISCOVERY ? FALSE_DISCOVERY / (double)made : 0;
+	for (size_t i = 0; i < count; i++)
+		evidence[i] = levels ? no_evidence(LT_VERDICT_STABLE, LT_REASON_NO_GROWTH)
+				     : judge_young(&inputs[i]);
+	for (size_t i = 0; i < made && levels; i++) {
+		size_t input = tested[i].input;
+
+		evidence[input] = judge_site(context, &inputs[input], tested[i].p_values, levels,
+					     threshold);
+		evidence[input].p_value = adjusted[i];
+	}
+	return 0;
+}
+
+const char *lt_verdict_name(enum lt_verdict verdict)
+{
+	static const char *const names[] = {
+		[LT_VERDICT_INSUFFICIENT_DATA] = "insufficient-data",
+		[LT_VERDICT_STABLE] = "stable",
+		[LT_VERDICT_WARMING] = "warming",
+		[LT_VERDICT_SUSPECT] = "suspect",
+		[LT_VERDICT_LEAKING] = "leaking",
+	};
+
+	return (size_t)verdict < ARRAY_SIZE(names) ? names[verdict] : "";
+}
+
+const char *lt_reason_text(enum lt_reason reason)
+{
+	static const char *const texts[] = {
+		[LT_REASON_NONE] = "",
+		[LT_REASON_YOUNG] = "watched for less than the shortest window",
+		[LT_REASON_NO_GROWTH] = "no significant growth",
+		[LT_REASON_TURNOVER] = "grows, but old resources keep being released",
+		[LT_REASON_STOPPED] = "grew, but no longer does",
+		[LT_REASON_BURST] = "the growth came at one time, not all the time",
+		[LT_REASON_FEW] = "too few survivors to say",
+		[LT_REASON_PRE_ATTACH] = "resources from before the attach are released as fast",
+		[LT_REASON_LOSS] = "releases may have been lost",
+		[LT_REASON_REPLACED] =
+			"bytes grow while blocks are replaced: a growing array or table",
+		[LT_REASON_PLATEAU] = "survivors accumulate and are not released",
+	};
+
+	return (size_t)reason < ARRAY_SIZE(texts) ? texts[reason] : "";
+}
