@@ -92,9 +92,14 @@ $(BUILD)/workloads/%: tests/workloads/%.c $(wildcard tests/workloads/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(WORKLOAD_CFLAGS) -o $@ $<
 
-$(BUILD)/demo/%: demo/%.c
+$(BUILD)/demo/%: demo/%.c $(wildcard demo/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(WORKLOAD_CFLAGS) -o $@ $<
+
+# A test program that uses the library itself.
+$(BUILD)/e2e/%: tests/e2e/%.c $(BUILD)/libleaktrace.a
+	@mkdir -p $(@D)
+	$(CC) $(LT_CFLAGS) $(CFLAGS) $(LT_LDFLAGS) -o $@ $< $(BUILD)/libleaktrace.a $(LIBS)
 
 workloads: $(WORKLOADS)
 
@@ -115,7 +120,7 @@ fuzz: $(FUZZ_BIN)
 		$$fuzzer -runs=$(FUZZ_RUNS) -seed=1 -max_len=4096 -rss_limit_mb=2048 >$$fuzzer.log 2>&1 || \
 		{ tail -40 $$fuzzer.log; exit 1; }; tail -1 $$fuzzer.log; done
 
-e2e: all workloads $(BUILD)/bench/attach_cycles
+e2e: all workloads $(BUILD)/e2e/attach_cycles
 	LEAKTRACE_BUILD=$(BUILD) /usr/bin/python3 tests/e2e/run.py
 
 demo:
@@ -125,7 +130,8 @@ demo:
 
 check:
 	@packaging/install-deps.sh check
-	@$(MAKE) --no-print-directory -j$$(nproc) all workloads $(UNIT_BIN) $(FUZZ_BIN)
+	@$(MAKE) --no-print-directory -j$$(nproc) all workloads $(UNIT_BIN) $(FUZZ_BIN) \
+		$(BUILD)/e2e/attach_cycles $(BUILD)/leaktrace.8
 	@tests/run.sh $(BUILD)
 
 lint:

@@ -66,7 +66,9 @@ static int emit(void *context, const struct lt_event *event)
 
 	if (session->recorder) {
 		err = lt_recorder_write(session->recorder, event);
-		if (err) {
+		if (err == -EINVAL) {
+			lt_warn("an event of type %u is too large for the recording", event->type);
+		} else if (err) {
 			lt_error("cannot write %s: %s; recording stops here",
 				 session->options->record, strerror(-err));
 			lt_recorder_close(session->recorder);
