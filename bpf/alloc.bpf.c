@@ -14,7 +14,7 @@
 
 enum operation {
 	OP_ALLOCATE = 0,       /* the return value is the block */
-	OP_REALLOC = 1,	       /* the same, and the old block is gone if it is not NULL */
+	OP_REALLOC = 1,        /* the same, and the old block is gone if it is not NULL */
 	OP_POSIX_MEMALIGN = 2, /* the block is at *pointer if the return value is 0 */
 };
 

@@ -25,9 +25,9 @@ struct lt_pending {
 struct lt_thread {
 	struct lt_pending pending;
 	struct lt_exec_range last_range; /* of the latest walked frame: most frames share it */
-	struct lt_wire_stack stack;	 /* the record under construction ... */
+	struct lt_wire_stack stack;      /* the record under construction ... */
 	__u64 frames[LT_MAX_FRAMES + 1]; /* ... and its frames, contiguous */
-	__u8 chunk[LT_STACK_CHUNK];	 /* a copy of user stack */
+	__u8 chunk[LT_STACK_CHUNK];      /* a copy of user stack */
 };
 
 struct {

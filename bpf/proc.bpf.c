@@ -30,7 +30,8 @@ int on_thread_exit(struct bpf_raw_tracepoint_args *ctx)
 
 	if (pid_tgid >> 32 != lt_config.tgid)
 		return 0;
-	/* A call pending for ever would swallow the calls of the next thread with this id (TRAPS 8). */
+	/* A call pending for ever would swallow the calls of the next thread with this id (TRAPS
+	 * 8). */
 	bpf_map_delete_elem(&lt_threads, &tid);
 	/* signal->live was counted down just before; 0: this was the last thread. */
 	if (BPF_CORE_READ(task, signal, live.counter) != 0)

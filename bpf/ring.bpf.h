@@ -41,11 +41,12 @@ static __always_inline bool ring_of(__u64 id, struct ring_ref *ref)
 	return true;
 }
 
-/* The reader wakes by itself every few ms; it is woken early only as a ring passes the wake level. */
+/* The reader wakes by itself every few ms; it is woken early only as a ring passes the wake level.
+ */
 static __always_inline __u64 ring_flags(const struct ring_ref *ref)
 {
-	return ref->used - lt_config.wake_level < WAKE_BAND ? BPF_RB_FORCE_WAKEUP :
-							     BPF_RB_NO_WAKEUP;
+	return ref->used - lt_config.wake_level < WAKE_BAND ? BPF_RB_FORCE_WAKEUP
+							    : BPF_RB_NO_WAKEUP;
 }
 
 static __always_inline bool ring_takes_acquire(const struct ring_ref *ref)
@@ -58,8 +59,7 @@ static __always_inline void send_release(__u8 type, __u8 kind, __u8 flags, __u64
 	struct lt_wire_release *record;
 	struct ring_ref ref;
 
-	if (!ring_of(id, &ref) ||
-	    !(record = bpf_ringbuf_reserve(ref.ring, sizeof(*record), 0))) {
+	if (!ring_of(id, &ref) || !(record = bpf_ringbuf_reserve(ref.ring, sizeof(*record), 0))) {
 		count(LT_COUNTER_RELEASE_RING_FULL);
 		return;
 	}

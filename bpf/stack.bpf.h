@@ -20,7 +20,7 @@
 #include "ring.bpf.h"
 
 #define MAX_FRAME_BYTES (8 << 20) /* a frame beyond the default stack limit is no frame */
-#define USER_PAGE 4096
+#define USER_PAGE       4096
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -78,8 +78,7 @@ __weak int exec_range_find(__u32 tid, __u64 address)
 
 static __always_inline bool is_code(struct lt_thread *thread, __u64 address)
 {
-	if (address - thread->last_range.start <
-	    thread->last_range.end - thread->last_range.start)
+	if (address - thread->last_range.start < thread->last_range.end - thread->last_range.start)
 		return true;
 	return exec_range_find((__u32)bpf_get_current_pid_tgid(), address);
 }
@@ -90,7 +89,8 @@ static __always_inline __u64 stack_hash(__u64 hash, __u64 frame)
 	return hash ^ hash >> 32;
 }
 
-/* Fills thread->frames from the caller of the returning function outwards; returns the stack's id. */
+/* Fills thread->frames from the caller of the returning function outwards; returns the stack's id.
+ */
 static __always_inline __u64 stack_walk(struct pt_regs *ctx, struct lt_thread *thread)
 {
 	__u64 fp = PT_REGS_FP(ctx), low = PT_REGS_SP(ctx), base = 0, length = 0;

@@ -8,10 +8,11 @@
 
 #include "limits.h"
 
-struct lt_bpf_config { /* constant from load on */
-	__u32 tgid;	     /* the target, in the initial pid namespace */
+struct lt_bpf_config {       /* constant from load on */
+	__u32 tgid;          /* the target, in the initial pid namespace */
 	__u32 ring_mask;     /* rings - 1 */
-	__u64 acquire_limit; /* bytes in a ring above which acquires are dropped: the rest is for releases */
+	__u64 acquire_limit; /* bytes in a ring above which acquires are dropped: the rest is for
+				releases */
 	__u64 wake_level;    /* bytes in a ring at which the reader is woken early */
 };
 

@@ -17,10 +17,12 @@
 enum lt_wire_type {
 	LT_WIRE_ACQUIRE = 1,
 	LT_WIRE_RELEASE = 2,
-	LT_WIRE_RESTORE = 3, /* the release of this id was undone: a realloc failed, the old block lives */
-	LT_WIRE_STACK = 4,   /* the frames behind a stack id; may be repeated, may follow its first use */
-	LT_WIRE_EXEC = 5,    /* the process image was replaced: everything it held is gone */
-	LT_WIRE_EXIT = 6,    /* the last thread of the process ended */
+	LT_WIRE_RESTORE =
+		3, /* the release of this id was undone: a realloc failed, the old block lives */
+	LT_WIRE_STACK =
+		4, /* the frames behind a stack id; may be repeated, may follow its first use */
+	LT_WIRE_EXEC = 5, /* the process image was replaced: everything it held is gone */
+	LT_WIRE_EXIT = 6, /* the last thread of the process ended */
 };
 
 /* lt_wire_header.kind */
@@ -38,10 +40,11 @@ enum lt_wire_flags {
 
 /* Why the unwinder stopped: lt_wire_stack.end */
 enum lt_stack_end {
-	LT_STACK_COMPLETE = 0,	/* outermost frame reached */
-	LT_STACK_LIMIT = 1,	/* LT_MAX_FRAMES */
-	LT_STACK_FAULT = 2,	/* stack memory could not be read */
-	LT_STACK_NO_FRAME = 3,	/* the frame pointer leads nowhere plausible: code without frame pointers */
+	LT_STACK_COMPLETE = 0, /* outermost frame reached */
+	LT_STACK_LIMIT = 1,    /* LT_MAX_FRAMES */
+	LT_STACK_FAULT = 2,    /* stack memory could not be read */
+	LT_STACK_NO_FRAME =
+		3, /* the frame pointer leads nowhere plausible: code without frame pointers */
 };
 
 enum lt_counter {
@@ -84,7 +87,8 @@ struct lt_wire_stack {
 	__u16 frame_count;
 	__u16 end; /* enum lt_stack_end */
 	__u32 reserved;
-	__u64 frames[]; /* leaf first; each one a return address: names are looked up at address - 1 */
+	__u64 frames[]; /* leaf first; each one a return address: names are looked up at address - 1
+			 */
 };
 
 _Static_assert(sizeof(struct lt_wire_header) == 16, "wire layout");

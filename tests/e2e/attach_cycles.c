@@ -20,9 +20,9 @@
 #include "proc/maps.h"
 #include "stream/live.h"
 
-#define WARM_UP 20	       /* cycles after which our size must have settled */
+#define WARM_UP      20        /* cycles after which our size must have settled */
 #define GROWTH_LIMIT (4 << 20) /* bytes: malloc's own fluctuation, far below one leaked ring */
-#define BREAKPOINT 0xcc	       /* int3, what a uprobe writes */
+#define BREAKPOINT   0xcc      /* int3, what a uprobe writes */
 
 struct cycles {
 	struct lt_process process;
@@ -88,7 +88,8 @@ static size_t resident_bytes(void)
 static const char *one_cycle(struct cycles *cycles)
 {
 	struct lt_tracer_options options = { .tgid = (uint32_t)cycles->process.tgid_init,
-					     .ring_bytes = 1 << 20, .threads = 8 };
+					     .ring_bytes = 1 << 20,
+					     .threads = 8 };
 	struct lt_tracer *tracer = NULL;
 	struct lt_live *live = NULL;
 	struct lt_buf error = { 0 };

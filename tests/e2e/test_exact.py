@@ -17,6 +17,7 @@ class Exactness(harness.TestCase):
         report = leaktrace.stop()
         self.assert_no_loss(report)
         self.assert_truth(report, truth)
+        self.assertEqual(report["totals"]["unknown_released"], 0)
         self.assertEqual(target.quit(), 0)
 
     def test_every_function_one_thread(self):

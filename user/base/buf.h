@@ -17,7 +17,7 @@ struct lt_buf {
 	int error;  /* 0 or -ENOMEM */
 };
 
-void lt_buf_free(struct lt_buf *buf); /* also resets, for reuse */
+void lt_buf_free(struct lt_buf *buf);  /* also resets, for reuse */
 void lt_buf_clear(struct lt_buf *buf); /* len = 0, keeps the memory */
 void lt_buf_append(struct lt_buf *buf, const void *data, size_t len);
 void lt_buf_str(struct lt_buf *buf, const char *text);

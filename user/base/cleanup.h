@@ -17,11 +17,11 @@
 #define _lt_cleanup_(function) __attribute__((cleanup(function)))
 
 /* Defines function##_p, for use with _lt_cleanup_, from a function that takes the value. */
-#define LT_CLEANUP(type, function)                   \
-	static inline void function##_p(type *value) \
-	{                                            \
-		if (*value)                          \
-			function(*value);            \
+#define LT_CLEANUP(type, function)                                                                 \
+	static inline void function##_p(type *value)                                               \
+	{                                                                                          \
+		if (*value)                                                                        \
+			function(*value);                                                          \
 	}
 
 static inline void lt_free_p(void *pointer)
@@ -41,8 +41,8 @@ static inline void lt_fclose_p(FILE **file)
 		fclose(*file);
 }
 
-#define _lt_free_ _lt_cleanup_(lt_free_p)
-#define _lt_close_ _lt_cleanup_(lt_close_p)
+#define _lt_free_   _lt_cleanup_(lt_free_p)
+#define _lt_close_  _lt_cleanup_(lt_close_p)
 #define _lt_fclose_ _lt_cleanup_(lt_fclose_p)
 
 static inline void *lt_take_voidp(void *pointer)

@@ -16,7 +16,8 @@
 /*
  * Kernels from 6.6 have uprobe_multi, but before 6.10 its pid filter let only one thread pass
  * (TRAPS 14).  The fix (46ba0e49b642 "bpf: fix multi-uprobe PID filtering logic") also made an
- * impossible pid fail with EINVAL before the path is looked at; libbpf tells them apart the same way.
+ * impossible pid fail with EINVAL before the path is looked at; libbpf tells them apart the same
+ * way.
  */
 static bool has_uprobe_multi(void)
 {
@@ -24,8 +25,9 @@ static bool has_uprobe_multi(void)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	struct lt_uprobe_multi request = { .path = "/", .offsets = &(const uint64_t){ 0 },
-					   .count = 1, .pid = (uint32_t)-1 };
+	struct lt_uprobe_multi request = {
+		.path = "/", .offsets = &(const uint64_t){ 0 }, .count = 1, .pid = (uint32_t)-1
+	};
 	LIBBPF_OPTS(bpf_prog_load_opts, options,
 		    .expected_attach_type = (enum bpf_attach_type)LT_BPF_TRACE_UPROBE_MULTI);
 	_lt_close_ int program = -1, link = -1;
@@ -64,7 +66,8 @@ void lt_features_detect(struct lt_features *features)
 	features->ring_buffer = map >= 0;
 	if (map >= 0)
 		close(map);
-	/* No attempt can show this one: the older allocator works too, but warns in the kernel log. */
+	/* No attempt can show this one: the older allocator works too, but warns in the kernel log.
+	 */
 	features->map_on_demand = release_at_least(features->release, 6, 1);
 	features->uprobe_multi = features->permitted && has_uprobe_multi();
 }

@@ -9,12 +9,13 @@
 #include <stdbool.h>
 
 struct lt_features {
-	bool permitted;	   /* bpf(2) lets us create maps and load programs */
-	bool btf;	   /* /sys/kernel/btf/vmlinux */
-	bool ring_buffer;  /* BPF_MAP_TYPE_RINGBUF, 5.8 */
+	bool permitted;     /* bpf(2) lets us create maps and load programs */
+	bool btf;           /* /sys/kernel/btf/vmlinux */
+	bool ring_buffer;   /* BPF_MAP_TYPE_RINGBUF, 5.8 */
 	bool map_on_demand; /* hash elements may be allocated inside a probe, 6.1 (bpf_mem_alloc) */
-	bool uprobe_multi; /* one link for many offsets, with a pid filter that knows threads, 6.10 */
-	char release[65];  /* uname -r */
+	bool uprobe_multi;  /* one link for many offsets, with a pid filter that knows threads, 6.10
+			     */
+	char release[65];   /* uname -r */
 };
 
 void lt_features_detect(struct lt_features *features);

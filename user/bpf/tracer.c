@@ -18,10 +18,12 @@
 #include "bpf/uprobe_multi.h"
 #include "leaktrace/config.h"
 #include "leaktrace/events.h"
-#include "leaktrace.skel.h"
 
-#define DEFAULT_RINGS_BYTES (64ULL << 20) /* all rings together: about a second of a saturated core */
-#define MIN_THREADS 1024		  /* preallocated pending-call records on kernels before 6.1 */
+#include "leaktrace.skel.h" /* needs the types above */
+
+#define DEFAULT_RINGS_BYTES                                                                        \
+	(64ULL << 20)    /* all rings together: about a second of a saturated core */
+#define MIN_THREADS 1024 /* preallocated pending-call records on kernels before 6.1 */
 
 struct lt_tracer {
 	struct leaktrace_bpf *bpf;
@@ -93,15 +95,15 @@ static void configure(struct lt_tracer *tracer, const struct lt_features *featur
 		bpf_map__set_map_flags(bpf->maps.lt_threads, BPF_F_NO_PREALLOC);
 	else if (options->threads * 4 < LT_MAX_THREADS)
 		bpf_map__set_max_entries(bpf->maps.lt_threads,
-					 options->threads * 4 > MIN_THREADS ?
-						 (uint32_t)options->threads * 4 :
-						 MIN_THREADS);
+					 options->threads * 4 > MIN_THREADS
+						 ? (uint32_t)options->threads * 4
+						 : MIN_THREADS);
 	if (!features->uprobe_multi)
 		return;
-	bpf_object__for_each_program(program, bpf->obj)
-		if (bpf_program__type(program) == BPF_PROG_TYPE_KPROBE)
-			bpf_program__set_expected_attach_type(
-				program, (enum bpf_attach_type)LT_BPF_TRACE_UPROBE_MULTI);
+	bpf_object__for_each_program(program, bpf->obj) if (bpf_program__type(program) ==
+							    BPF_PROG_TYPE_KPROBE)
+		bpf_program__set_expected_attach_type(
+			program, (enum bpf_attach_type)LT_BPF_TRACE_UPROBE_MULTI);
 }
 
 /* Read and written while programs run: memory of the map itself, no system call. */
@@ -150,7 +152,8 @@ int lt_tracer_open(struct lt_tracer **result, const struct lt_features *features
 	if (!err)
 		err = map_ranges(tracer);
 	if (err) {
-		lt_buf_printf(error, "BPF programs cannot be loaded on kernel %s: %s (-v shows why)",
+		lt_buf_printf(error,
+			      "BPF programs cannot be loaded on kernel %s: %s (-v shows why)",
 			      features->release, strerror(-err));
 		goto failed;
 	}
@@ -211,10 +214,9 @@ static int attach_perf(struct lt_tracer *tracer, const struct bpf_program *progr
 	int err = 0;
 
 	for (size_t i = 0; i < count && !err; i++)
-		err = keep_link(tracer,
-				bpf_program__attach_uprobe_opts(program, (pid_t)tracer->tgid,
-								file->open_path, offsets[i],
-								&options));
+		err = keep_link(tracer, bpf_program__attach_uprobe_opts(
+						program, (pid_t)tracer->tgid, file->open_path,
+						offsets[i], &options));
 	return err;
 }
 
@@ -222,7 +224,8 @@ static int attach_perf(struct lt_tracer *tracer, const struct bpf_program *progr
 static int attach_program(struct lt_tracer *tracer, const struct lt_plan *plan, const char *name,
 			  bool at_return)
 {
-	const struct bpf_program *program = bpf_object__find_program_by_name(tracer->bpf->obj, name);
+	const struct bpf_program *program = bpf_object__find_program_by_name(tracer->bpf->obj,
+									     name);
 	_lt_free_ uint64_t *offsets = calloc(plan->probe_count, sizeof(*offsets));
 	int err = 0;
 
@@ -248,20 +251,21 @@ static int attach_program(struct lt_tracer *tracer, const struct lt_plan *plan, 
 	return err;
 }
 
-/* Each distinct program of the table once; returns before entries, so that no entry lacks its return. */
+/* Each distinct program of the table once; returns before entries, so that no entry lacks its
+ * return. */
 static int attach_plan(struct lt_tracer *tracer, const struct lt_plan *plan)
 {
 	int err = 0;
 
 	for (int at_return = 1; at_return >= 0; at_return--) {
 		for (int op = 0; op < LT_OP_COUNT && !err; op++) {
-			const char *name = at_return ? lt_op_table[op].return_program :
-						       lt_op_table[op].entry_program;
+			const char *name = at_return ? lt_op_table[op].return_program
+						     : lt_op_table[op].entry_program;
 			bool seen = false;
 
 			for (int other = 0; other < op && name; other++) {
-				const char *before = at_return ? lt_op_table[other].return_program :
-								 lt_op_table[other].entry_program;
+				const char *before = at_return ? lt_op_table[other].return_program
+							       : lt_op_table[other].entry_program;
 
 				seen |= before && strcmp(before, name) == 0;
 			}
@@ -376,7 +380,8 @@ void lt_tracer_counters(const struct lt_tracer *tracer, uint64_t *values)
 
 	for (int i = 0; i < LT_COUNTER_COUNT; i++)
 		values[i] += __atomic_load_n(&tracer->bpf->bss->lt_counters[i], __ATOMIC_RELAXED);
-	bpf_object__for_each_program(program, tracer->bpf->obj) {
+	bpf_object__for_each_program(program, tracer->bpf->obj)
+	{
 		struct bpf_prog_info info = { 0 };
 		uint32_t size = sizeof(info);
 

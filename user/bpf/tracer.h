@@ -19,9 +19,9 @@
 struct lt_tracer;
 
 struct lt_tracer_options {
-	uint32_t tgid;	     /* in the initial pid namespace */
+	uint32_t tgid;       /* in the initial pid namespace */
 	uint64_t ring_bytes; /* per ring, a power of two of at least a page; 0: default */
-	size_t threads;	     /* the target has now: sizes the pending-call table on old kernels */
+	size_t threads;      /* the target has now: sizes the pending-call table on old kernels */
 };
 
 /* All return 0 or -errno; error gets one line with the remedy. */

@@ -23,7 +23,9 @@ int main(int argc, char **argv)
 		lt_error("%s", text.data ? text.data : "out of memory");
 		return LT_EXIT_USAGE;
 	}
-	lt_log_set_level(options.quiet ? LT_LOG_WARN : options.verbose ? LT_LOG_DEBUG : LT_LOG_INFO);
+	lt_log_set_level(options.quiet     ? LT_LOG_WARN
+			 : options.verbose ? LT_LOG_DEBUG
+					   : LT_LOG_INFO);
 	if (options.mode == LT_MODE_REPLAY)
 		return lt_replay_run(&options);
 	return options.explain ? lt_session_explain(&options) : lt_session_run(&options);

@@ -159,6 +159,17 @@ static const char *take_file(const char *text, void *member)
 	return NULL;
 }
 
+/* The textfile collector passes over every other name without a word. */
+static const char *take_prom(const char *text, void *member)
+{
+	size_t length = strlen(text);
+
+	if (length < sizeof(".prom") || strcmp(text + length - strlen(".prom"), ".prom") != 0)
+		return "a file name that ends in .prom";
+	*(const char **)member = text;
+	return NULL;
+}
+
 static const char *take_color(const char *text, void *member)
 {
 	static const char *const names[] = {

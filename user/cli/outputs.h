@@ -15,8 +15,8 @@
 struct lt_outputs {
 	const struct lt_options *options;
 	struct lt_text_style style;
-	FILE *json;	 /* owned unless it is stdout; NULL: none */
-	bool text;	 /* text on stdout */
+	FILE *json;        /* owned unless it is stdout; NULL: none */
+	bool text;         /* text on stdout */
 	bool prom_written; /* a textfile of ours exists */
 	bool final_seen;
 	struct lt_buf buffer;

@@ -151,8 +151,8 @@ static int apply_sample(struct lt_pipeline *pipeline, const struct lt_event *eve
 		sample.acquired_count = site->acquired_count;
 		for (unsigned int level = 0; level < LT_HISTORY_LEVELS; level++) {
 			sample.alive_above[level] = lt_cohorts_alive_above(&site->cohorts, level);
-			sample.released_above[level] =
-				lt_cohorts_released_above(&site->cohorts, level);
+			sample.released_above[level] = lt_cohorts_released_above(&site->cohorts,
+										 level);
 		}
 		err = lt_history_sample(pipeline->histories[i], now_s, &sample);
 	}
@@ -169,8 +169,8 @@ static int judge(struct lt_pipeline *pipeline, uint64_t time_ns)
 {
 	size_t sites = lt_model_site_count(pipeline->model);
 	_lt_free_ struct lt_verdict_input *inputs = calloc(sites + 1, sizeof(*inputs));
-	struct lt_evidence *evidence =
-		reallocarray(pipeline->evidence, sites + 1, sizeof(*evidence));
+	struct lt_evidence *evidence = reallocarray(pipeline->evidence, sites + 1,
+						    sizeof(*evidence));
 	struct lt_verdict_context context = {
 		.now_s = lt_model_seconds(pipeline->model, time_ns),
 		.unknown = pipeline->unknown,

@@ -46,7 +46,7 @@ struct lt_session {
 	int signal_fd, sample_fd, report_fd;
 	uint64_t now_ns; /* time of the event under construction */
 	unsigned int reports;
-	bool over;	 /* an end was seen: exec, exit */
+	bool over; /* an end was seen: exec, exit */
 	struct lt_event_end end;
 };
 
@@ -82,7 +82,8 @@ static int emit(void *context, const struct lt_event *event)
 	return lt_pipeline_apply(session->pipeline, event);
 }
 
-/* The status of the last thread to exit comes through the rings; the pipeline needs it as an END. */
+/* The status of the last thread to exit comes through the rings; the pipeline needs it as an END.
+ */
 static int on_live_event(void *context, const struct lt_event *event)
 {
 	struct lt_session *session = context;

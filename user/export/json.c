@@ -144,6 +144,7 @@ static void write_totals(struct lt_json *json, const struct lt_report *report)
 	lt_json_uint(json, "acquired_count", totals->acquired_count);
 	lt_json_uint(json, "released_count", totals->released_count);
 	lt_json_uint(json, "unknown_released", totals->unknown_released);
+	lt_json_uint(json, "repeated_released", totals->repeated_released);
 	lt_json_close(json, '}');
 	lt_json_open(json, "verdicts", '{');
 	for (int verdict = LT_VERDICT_LEAKING; verdict >= 0; verdict--)

@@ -45,14 +45,14 @@ static void put_things(struct lt_lines *lines, const struct lt_report_site *site
 			plural(count));
 }
 
-static void put_title(struct lt_lines *lines, const struct lt_report *report)
+static void put_title(struct lt_lines *lines, const struct lt_report *report, bool verbose)
 {
 	time_t seconds = (time_t)report->realtime_s;
 	struct tm parts;
 	char when[40] = "";
 
 	if (gmtime_r(&seconds, &parts))
-		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &parts);
+		strftime(when, sizeof(when), verbose ? "%FT%TZ" : "%TZ", &parts);
 	lt_lines_color(lines, "1", "leaktrace ");
 	lt_lines_foreign(lines, report->target.comm);
 	lt_lines_printf(lines, " (pid %" PRIu32, report->target.pid);
@@ -168,14 +168,16 @@ static void put_growth(struct lt_lines *lines, const struct lt_report_site *site
 				lt_format_size(evidence->growth_high, bytes).text);
 }
 
-static void put_header(struct lt_lines *lines, const struct lt_report_site *site, size_t rank)
+static void put_header(struct lt_lines *lines, const struct lt_report_site *site, size_t rank,
+		       bool full)
 {
 	enum lt_verdict verdict = site->evidence.verdict;
 
 	lt_lines_printf(lines, "#%zu ", rank);
 	lt_lines_color(lines, looks[verdict].color, "%s", looks[verdict].label);
 	lt_lines_printf(lines, " %s", site->kind);
-	put_growth(lines, site);
+	if (full)
+		put_growth(lines, site);
 	lt_lines_printf(lines, "  ");
 	if (in_bytes(site))
 		lt_lines_printf(lines, "%s in ", BYTES(site->live_size));
@@ -240,12 +242,12 @@ static void put_site(struct lt_lines *lines, const struct lt_report_site *site, 
 								     : BRIEF_FRAMES;
 
 	if (!verbose && !looks[site->evidence.verdict].full) {
-		put_header(lines, site, rank);
+		put_header(lines, site, rank, false);
 		lt_lines_caller(lines, site);
 		return;
 	}
 	lt_lines_blank(lines);
-	put_header(lines, site, rank);
+	put_header(lines, site, rank, true);
 	lt_lines_end(lines, 3);
 	put_evidence(lines, site, verbose);
 	lt_lines_stack(lines, site, frames, verbose);
@@ -334,7 +336,7 @@ void lt_export_text(const struct lt_report *report, const struct lt_text_style *
 				  .color = style->color,
 				  .columns = style->columns < 80 ? 80 : style->columns };
 
-	put_title(&lines, report);
+	put_title(&lines, report, style->verbose);
 	put_memory(&lines, report);
 	put_headline(&lines, report);
 	put_losses(&lines, report, style->verbose);

@@ -23,8 +23,9 @@
 struct lt_cohorts {
 	uint32_t now_s; /* rolled up to here */
 	uint32_t alive[LT_COHORT_LEVELS][LT_COHORT_EPOCHS];
-	uint64_t alive_total[LT_COHORT_LEVELS];	   /* sum of alive[level] */
-	uint64_t released_total[LT_COHORT_LEVELS]; /* released while at this level, since the attach */
+	uint64_t alive_total[LT_COHORT_LEVELS];    /* sum of alive[level] */
+	uint64_t released_total[LT_COHORT_LEVELS]; /* released while at this level, since the attach
+						    */
 };
 
 void lt_cohorts_roll(struct lt_cohorts *cohorts, uint32_t now_s);

@@ -16,8 +16,8 @@ struct lt_live_set;
 
 struct lt_live_entry {
 	uint64_t id;
-	uint64_t size;	/* bytes; below 2^56 (larger sizes are stored as 2^56 - 1) */
-	uint32_t site;	/* index in the site table */
+	uint64_t size;    /* bytes; below 2^56 (larger sizes are stored as 2^56 - 1) */
+	uint32_t site;    /* index in the site table */
 	uint32_t birth_s; /* seconds since the attach, event time */
 	uint8_t kind;
 };
@@ -32,7 +32,8 @@ void lt_live_set_free(struct lt_live_set *set);
 int lt_live_set_insert(struct lt_live_set *set, const struct lt_live_entry *entry,
 		       struct lt_live_entry *old);
 /* Removes and hands out: 0, or -ENOENT. */
-int lt_live_set_remove(struct lt_live_set *set, uint8_t kind, uint64_t id, struct lt_live_entry *entry);
+int lt_live_set_remove(struct lt_live_set *set, uint8_t kind, uint64_t id,
+		       struct lt_live_entry *entry);
 void lt_live_set_clear(struct lt_live_set *set);
 
 size_t lt_live_set_count(const struct lt_live_set *set);
@@ -40,6 +41,7 @@ size_t lt_live_set_memory(const struct lt_live_set *set); /* bytes held by the s
 
 /* Every entry, in no particular but deterministic order. */
 void lt_live_set_each(const struct lt_live_set *set,
-		      void (*visit)(void *context, const struct lt_live_entry *entry), void *context);
+		      void (*visit)(void *context, const struct lt_live_entry *entry),
+		      void *context);
 
 #endif

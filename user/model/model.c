@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "model/seen.h"
 #include "model/sites.h"
 
 #define NS_PER_S   UINT64_C(1000000000)
@@ -25,7 +26,8 @@
 enum stash_state {
 	STASH_EMPTY = 0,
 	STASH_KNOWN,
-	STASH_UNKNOWN, /* the id was not live at its release */
+	STASH_UNKNOWN,  /* the id was not live at its release ... */
+	STASH_REPEATED, /* ... but had been since the attach */
 };
 
 struct stash {
@@ -40,6 +42,7 @@ struct lt_model {
 	uint32_t now_s; /* the latest second seen: rings are not ordered among each other */
 	struct lt_live_set *live;
 	struct lt_sites *sites;
+	struct lt_seen *seen;
 	struct lt_model_totals totals;
 	uint64_t stash_sequence;
 	struct stash stash[STASH_SETS][STASH_WAYS];
@@ -61,6 +64,9 @@ int lt_model_new(uint64_t start_ns, struct lt_model **model)
 	err = lt_sites_new(&made->sites);
 	if (err)
 		return err;
+	err = lt_seen_new(&made->seen);
+	if (err)
+		return err;
 	*model = lt_take_ptr(made);
 	return 0;
 }
@@ -71,6 +77,7 @@ void lt_model_free(struct lt_model *model)
 		return;
 	lt_live_set_free(model->live);
 	lt_sites_free(model->sites);
+	lt_seen_free(model->seen);
 	free(model);
 }
 
@@ -181,6 +188,7 @@ static void acquire(struct lt_model *model, const struct lt_event *event)
 	}
 	if (err)
 		reuse(model, &old);
+	lt_seen_add(model->seen, entry.kind, entry.id);
 	count_acquire(model, site, &entry, event->time_ns);
 }
 
@@ -189,7 +197,8 @@ static struct stash *stash_set(struct lt_model *model, uint8_t kind, uint64_t id
 	return model->stash[lt_mix64(id ^ ((uint64_t)kind << 56)) % STASH_SETS];
 }
 
-static void stash_put(struct lt_model *model, const struct lt_live_entry *entry, bool known)
+static void stash_put(struct lt_model *model, const struct lt_live_entry *entry,
+		      enum stash_state state)
 {
 	struct stash *set = stash_set(model, entry->kind, entry->id), *slot = set;
 
@@ -208,7 +217,7 @@ static void stash_put(struct lt_model *model, const struct lt_live_entry *entry,
 		.entry = *entry,
 		.sequence = ++model->stash_sequence,
 		.died_s = model->now_s,
-		.state = known ? STASH_KNOWN : STASH_UNKNOWN,
+		.state = (uint8_t)state,
 	};
 }
 
@@ -225,17 +234,27 @@ static bool stash_take(struct lt_model *model, uint8_t kind, uint64_t id, struct
 	return false;
 }
 
+/* The total that counts a release of an id that was not live. */
+static uint64_t *unknown_total(struct lt_model *model, enum stash_state state)
+{
+	return state == STASH_REPEATED ? &model->totals.repeated_released
+				       : &model->totals.unknown_released;
+}
+
 static void release(struct lt_model *model, const struct lt_event *event)
 {
 	struct lt_live_entry entry = { .kind = event->kind, .id = event->release.id };
-	bool known = !lt_live_set_remove(model->live, event->kind, event->release.id, &entry);
+	enum stash_state state = STASH_KNOWN;
 
-	if (known)
+	if (!lt_live_set_remove(model->live, event->kind, event->release.id, &entry)) {
 		retire(model, &entry);
-	else
-		model->totals.unknown_released++;
+	} else {
+		state = lt_seen_has(model->seen, entry.kind, entry.id) ? STASH_REPEATED
+								       : STASH_UNKNOWN;
+		++*unknown_total(model, state);
+	}
 	if (event->flags & LT_WIRE_F_REALLOC)
-		stash_put(model, &entry, known);
+		stash_put(model, &entry, state);
 }
 
 static void restore(struct lt_model *model, const struct lt_event *event)
@@ -248,8 +267,8 @@ static void restore(struct lt_model *model, const struct lt_event *event)
 		model->totals.restore_missed++;
 		return;
 	}
-	if (kept.state == STASH_UNKNOWN) {
-		model->totals.unknown_released--;
+	if (kept.state != STASH_KNOWN) {
+		--*unknown_total(model, kept.state);
 		return;
 	}
 	replaced = lt_live_set_insert(model->live, &kept.entry, &old);
@@ -270,24 +289,13 @@ static void stack(struct lt_model *model, const struct lt_event *event)
 	model->totals.memory_full += err == -ENOMEM;
 }
 
-static void retire_visited(void *context, const struct lt_live_entry *entry)
-{
-	retire(context, entry);
-}
-
-static void exec(struct lt_model *model, const struct lt_event *event)
-{
-	lt_live_set_each(model->live, retire_visited, model);
-	lt_live_set_clear(model->live);
-	memset(model->stash, 0, sizeof(model->stash));
-}
-
 int lt_model_apply(struct lt_model *model, const struct lt_event *event)
 {
 	static void (*const handlers[])(struct lt_model *, const struct lt_event *) = {
-		[LT_EVENT_ACQUIRE] = acquire, [LT_EVENT_RELEASE] = release,
-		[LT_EVENT_RESTORE] = restore, [LT_EVENT_STACK] = stack,
-		[LT_EVENT_EXEC] = exec,
+		[LT_EVENT_ACQUIRE] = acquire,
+		[LT_EVENT_RELEASE] = release,
+		[LT_EVENT_RESTORE] = restore,
+		[LT_EVENT_STACK] = stack,
 	};
 
 	if (event->type >= sizeof(handlers) / sizeof(handlers[0]) || !handlers[event->type])

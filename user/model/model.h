@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The state of one process generation: live set, site table, stacks, lifecycles.  Driven by events
- * alone (ACQUIRE, RELEASE, RESTORE, STACK, EXEC); reads no clock, makes no system call.
+ * alone (ACQUIRE, RELEASE, RESTORE, STACK); reads no clock, makes no system call.
  * A site is a (kind, stack id).  Counts are exact 64-bit counters.  Not thread-safe.
  */
 #ifndef LT_MODEL_MODEL_H
@@ -33,8 +33,10 @@ struct lt_site {
 struct lt_model_totals {
 	uint64_t acquired_count, released_count; /* of known resources */
 	uint64_t live_count, live_size;
-	uint64_t unknown_released; /* releases of ids never seen: acquired before the attach (TRAPS 11) */
-	uint64_t address_reused;   /* acquires of a live id: a release was missed */
+	uint64_t unknown_released;  /* releases of ids never seen: acquired before the attach (TRAPS
+				       11) */
+	uint64_t repeated_released; /* releases of ids released already: model/seen.h */
+	uint64_t address_reused;    /* acquires of a live id: a release was missed */
 	uint64_t restore_missed;
 	uint64_t sites_full, memory_full; /* acquires not kept */
 };

@@ -17,20 +17,20 @@
 #include "leaktrace/events.h"
 #include "leaktrace/limits.h"
 
-enum lt_event_type {	   /* values are in recordings: append-only */
-	LT_EVENT_ACQUIRE = 1, /* from the wire */
-	LT_EVENT_RELEASE = 2,
-	LT_EVENT_RESTORE = 3,
-	LT_EVENT_STACK = 4,
-	LT_EVENT_EXEC = 5,
-	LT_EVENT_TARGET = 16, /* from the session: first of a process generation */
-	LT_EVENT_MODULE = 17, /* an executable mapping appeared */
-	LT_EVENT_SYMBOL = 18, /* what an address means */
-	LT_EVENT_COUNTERS = 19, /* loss so far */
-	LT_EVENT_PROCESS = 20,	/* the kernel's view: RSS, limits */
-	LT_EVENT_SAMPLE = 21,	/* once a second: series and cohorts advance */
-	LT_EVENT_REPORT = 22,	/* freeze and print a report */
-	LT_EVENT_END = 23,	/* no more events of this process, and why */
+enum lt_event_type {                       /* values are in recordings: append-only */
+		     LT_EVENT_ACQUIRE = 1, /* from the wire */
+		     LT_EVENT_RELEASE = 2,
+		     LT_EVENT_RESTORE = 3,
+		     LT_EVENT_STACK = 4,
+		     LT_EVENT_EXEC = 5,
+		     LT_EVENT_TARGET = 16,   /* from the session: first of a process generation */
+		     LT_EVENT_MODULE = 17,   /* an executable mapping appeared */
+		     LT_EVENT_SYMBOL = 18,   /* what an address means */
+		     LT_EVENT_COUNTERS = 19, /* loss so far */
+		     LT_EVENT_PROCESS = 20,  /* the kernel's view: RSS, limits */
+		     LT_EVENT_SAMPLE = 21,   /* once a second: series and cohorts advance */
+		     LT_EVENT_REPORT = 22,   /* freeze and print a report */
+		     LT_EVENT_END = 23,      /* no more events of this process, and why */
 };
 
 struct lt_event_acquire {
@@ -46,23 +46,23 @@ struct lt_event_release { /* also RESTORE */
 struct lt_event_stack {
 	uint64_t stack_id;
 	const uint64_t *frames; /* leaf first; each one a return address */
-	uint16_t frame_count;	/* 1 .. LT_MAX_FRAMES */
-	uint16_t end;		/* enum lt_stack_end */
+	uint16_t frame_count;   /* 1 .. LT_MAX_FRAMES */
+	uint16_t end;           /* enum lt_stack_end */
 };
 
 struct lt_event_target {
-	uint64_t start_ticks;	   /* /proc/PID/stat field 22: with the pid, the identity */
+	uint64_t start_ticks;        /* /proc/PID/stat field 22: with the pid, the identity */
 	uint64_t realtime_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC at the attach */
-	uint32_t ns_pid;	   /* pid inside the target's own namespace */
-	uint64_t interval_ns;	   /* report interval */
+	uint32_t ns_pid;             /* pid inside the target's own namespace */
+	uint64_t interval_ns;        /* report interval */
 	const char *comm;
-	const char *exe; /* path as the kernel shows it */
+	const char *exe;       /* path as the kernel shows it */
 	const char *allocator; /* family name from the plan, e.g. "glibc" */
 };
 
 struct lt_event_module {
-	uint32_t module_id; /* dense, from 0 */
-	uint64_t start, end; /* address range */
+	uint32_t module_id;   /* dense, from 0 */
+	uint64_t start, end;  /* address range */
 	uint64_t file_offset; /* of start */
 	const char *path;
 	const uint8_t *build_id;
@@ -72,26 +72,26 @@ struct lt_event_module {
 struct lt_source_frame {
 	const char *function; /* demangled; "" if unknown */
 	const char *file;     /* "" if unknown */
-	uint32_t line;	      /* 0 if unknown */
-	bool inlined;	      /* inlined into the next frame */
+	uint32_t line;        /* 0 if unknown */
+	bool inlined;         /* inlined into the next frame */
 };
 
 struct lt_event_symbol {
-	uint64_t pc; /* as looked up: return address - 1 */
+	uint64_t pc;                          /* as looked up: return address - 1 */
 	const struct lt_source_frame *frames; /* innermost first */
-	uint32_t frame_count; /* 0: nothing known */
+	uint32_t frame_count;                 /* 0: nothing known */
 };
 
 struct lt_event_counters {
 	const uint64_t *values; /* cumulative, indexed by enum lt_counter */
-	uint32_t count;		/* may be less than LT_COUNTER_COUNT in old recordings */
+	uint32_t count;         /* may be less than LT_COUNTER_COUNT in old recordings */
 };
 
 struct lt_event_process {
-	uint64_t rss_bytes;	     /* smaps_rollup Rss, else statm */
-	uint64_t limit_bytes;	     /* the nearest of cgroup limit and machine; 0: unknown */
-	uint64_t available_bytes;    /* until that limit, now; 0: unknown */
-	uint64_t collector_cpu_ns;   /* our own cost, cumulative */
+	uint64_t rss_bytes;        /* smaps_rollup Rss, else statm */
+	uint64_t limit_bytes;      /* the nearest of cgroup limit and machine; 0: unknown */
+	uint64_t available_bytes;  /* until that limit, now; 0: unknown */
+	uint64_t collector_cpu_ns; /* our own cost, cumulative */
 	uint64_t collector_rss_bytes;
 };
 
@@ -100,11 +100,12 @@ struct lt_event_report {
 };
 
 enum lt_end_reason { /* in recordings: append-only */
-	LT_END_DETACHED = 0,
-	LT_END_EXITED = 1,
-	LT_END_KILLED = 2, /* by a signal; status is its number */
-	LT_END_EXEC = 3,
-	LT_END_TRUNCATED = 4, /* the recording stops without an end: a crash of leaktrace */
+		     LT_END_DETACHED = 0,
+		     LT_END_EXITED = 1,
+		     LT_END_KILLED = 2, /* by a signal; status is its number */
+		     LT_END_EXEC = 3,
+		     LT_END_TRUNCATED =
+			     4, /* the recording stops without an end: a crash of leaktrace */
 };
 
 struct lt_event_end {
@@ -113,8 +114,8 @@ struct lt_event_end {
 };
 
 struct lt_event {
-	uint8_t type; /* enum lt_event_type */
-	uint8_t kind; /* enum lt_kind, or 0 */
+	uint8_t type;  /* enum lt_event_type */
+	uint8_t kind;  /* enum lt_kind, or 0 */
 	uint8_t flags; /* enum lt_wire_flags */
 	uint32_t tgid; /* in the initial pid namespace */
 	uint64_t time_ns;

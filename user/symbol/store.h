@@ -24,14 +24,18 @@ struct lt_module {
 int lt_symbol_store_new(struct lt_symbol_store **store);
 void lt_symbol_store_free(struct lt_symbol_store *store);
 
-/* A later module takes the addresses of an earlier one that it overlaps. -E2BIG past LT_MAX_MODULES. */
+/* A later module takes the addresses of an earlier one that it overlaps. -E2BIG past
+ * LT_MAX_MODULES. */
 int lt_symbol_store_add_module(struct lt_symbol_store *store, const struct lt_event_module *module);
 /* NULL when no module covers the address.  Valid until the next change of the store. */
-const struct lt_module *lt_symbol_store_module(const struct lt_symbol_store *store, uint64_t address);
+const struct lt_module *lt_symbol_store_module(const struct lt_symbol_store *store,
+					       uint64_t address);
 
-/* Repeats replace.  Bounded: names at LT_MAX_NAME, frames at LT_MAX_INLINE_DEPTH (cut, not refused). */
+/* Repeats replace.  Bounded: names at LT_MAX_NAME, frames at LT_MAX_INLINE_DEPTH (cut, not
+ * refused). */
 int lt_symbol_store_add_symbol(struct lt_symbol_store *store, const struct lt_event_symbol *symbol);
-/* Source frames of an address, innermost first; -ENOENT when it was never looked up (0 frames: looked up, unknown). */
+/* Source frames of an address, innermost first; -ENOENT when it was never looked up (0 frames:
+ * looked up, unknown). */
 int lt_symbol_store_symbol(const struct lt_symbol_store *store, uint64_t pc,
 			   const struct lt_source_frame **frames, uint32_t *count);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The past of one series, in a bounded size: level L keeps the last 48 points at a spacing of 4^L s,
- * so that windows of 48 s, 192 s, 12.8 min, 51 min, 3.4 h, 13.6 h, 2.3 d and 9 d are always at hand,
- * whatever the report interval.  Fed once a second of event time.  Pure; not thread-safe.
+ * The past of one series, in a bounded size: level L keeps the last 48 points at a spacing of 4^L
+ * s, so that windows of 48 s, 192 s, 12.8 min, 51 min, 3.4 h, 13.6 h, 2.3 d and 9 d are always at
+ * hand, whatever the report interval.  Fed once a second of event time.  Pure; not thread-safe.
  */
 #ifndef LT_TREND_HISTORY_H
 #define LT_TREND_HISTORY_H
@@ -19,12 +19,12 @@ struct lt_sample {
 	uint64_t live_size;
 	uint64_t alive_above[LT_HISTORY_LEVELS];
 	uint64_t released_above[LT_HISTORY_LEVELS]; /* cumulative */
-	uint64_t acquired_count; /* cumulative */
+	uint64_t acquired_count;                    /* cumulative */
 };
 
 struct lt_point {
 	uint64_t live_size_min; /* smallest live size of the point's seconds */
-	uint64_t alive_above;	/* of this level, at the end of the point */
+	uint64_t alive_above;   /* of this level, at the end of the point */
 	uint64_t released_above;
 	uint64_t acquired_count;
 };

@@ -13,11 +13,11 @@
 #include "trend/history.h"
 
 enum lt_verdict { /* in order of alarm */
-	LT_VERDICT_INSUFFICIENT_DATA = 0,
-	LT_VERDICT_STABLE = 1,
-	LT_VERDICT_WARMING = 2,
-	LT_VERDICT_SUSPECT = 3,
-	LT_VERDICT_LEAKING = 4,
+		  LT_VERDICT_INSUFFICIENT_DATA = 0,
+		  LT_VERDICT_STABLE = 1,
+		  LT_VERDICT_WARMING = 2,
+		  LT_VERDICT_SUSPECT = 3,
+		  LT_VERDICT_LEAKING = 4,
 };
 
 const char *lt_verdict_name(enum lt_verdict verdict); /* "leaking", "insufficient-data", ... */
@@ -25,16 +25,16 @@ const char *lt_verdict_name(enum lt_verdict verdict); /* "leaking", "insufficien
 /* Why this verdict and not a graver one; each has a fixed sentence (lt_reason_text). */
 enum lt_reason {
 	LT_REASON_NONE = 0,
-	LT_REASON_YOUNG,	 /* watched for less than the shortest window */
-	LT_REASON_NO_GROWTH,	 /* no significant trend */
-	LT_REASON_TURNOVER,	 /* old resources keep being released: a cache, sessions, a ramp */
-	LT_REASON_STOPPED,	 /* grew, but no longer */
-	LT_REASON_BURST,	 /* the growth came at one time, not all the time */
-	LT_REASON_FEW,		 /* too few survivors to say */
-	LT_REASON_PRE_ATTACH,	 /* memory from before the attach is being released as fast */
-	LT_REASON_LOSS,		 /* releases may have been lost */
-	LT_REASON_REPLACED,	 /* bytes grow while blocks are replaced: a growing array or table */
-	LT_REASON_PLATEAU,	 /* leaking: survivors accumulate and are not released */
+	LT_REASON_YOUNG,      /* watched for less than the shortest window */
+	LT_REASON_NO_GROWTH,  /* no significant trend */
+	LT_REASON_TURNOVER,   /* old resources keep being released: a cache, sessions, a ramp */
+	LT_REASON_STOPPED,    /* grew, but no longer */
+	LT_REASON_BURST,      /* the growth came at one time, not all the time */
+	LT_REASON_FEW,        /* too few survivors to say */
+	LT_REASON_PRE_ATTACH, /* memory from before the attach is being released as fast */
+	LT_REASON_LOSS,       /* releases may have been lost */
+	LT_REASON_REPLACED,   /* bytes grow while blocks are replaced: a growing array or table */
+	LT_REASON_PLATEAU,    /* leaking: survivors accumulate and are not released */
 };
 
 const char *lt_reason_text(enum lt_reason reason);
@@ -42,15 +42,15 @@ const char *lt_reason_text(enum lt_reason reason);
 struct lt_evidence {
 	enum lt_verdict verdict;
 	enum lt_reason reason;
-	unsigned int level;	 /* deciding window */
-	double window_s;	 /* its length; 0: none */
-	double growth_per_hour;	 /* size units; robust slope over the window */
+	unsigned int level;             /* deciding window */
+	double window_s;                /* its length; 0: none */
+	double growth_per_hour;         /* size units; robust slope over the window */
 	double growth_low, growth_high; /* 95 % interval; NaN when unknown */
-	double survival;	 /* share of acquires that outlived maturity_s; NaN when unknown */
+	double survival; /* share of acquires that outlived maturity_s; NaN when unknown */
 	double maturity_s;
-	uint64_t matured;	 /* survivors that reached that age within the window */
+	uint64_t matured;          /* survivors that reached that age within the window */
 	uint64_t matured_released; /* of that age, released within the window */
-	double p_value;		 /* of the trend, adjusted for sites and looks; NaN when not tested */
+	double p_value; /* of the trend, adjusted for sites and looks; NaN when not tested */
 };
 
 struct lt_verdict_input {
@@ -59,14 +59,17 @@ struct lt_verdict_input {
 };
 
 struct lt_verdict_context {
-	uint32_t now_s;		/* since the attach */
-	uint32_t last_loss_s;	/* second of the latest release-class loss; UINT32_MAX: none ever */
-	const struct lt_history *unknown; /* its live_size is unused, acquired_count = unknown releases */
+	uint32_t now_s;       /* since the attach */
+	uint32_t last_loss_s; /* second of the latest release-class loss; UINT32_MAX: none ever */
+	const struct lt_history
+		*unknown;           /* its live_size is unused, acquired_count = unknown releases */
 	double min_growth_per_hour; /* --min-growth; 0: any */
 };
 
-/* Judges all sites together (the false discovery rate is over all of them). evidence: one per input. */
-int lt_verdict_judge(const struct lt_verdict_context *context, const struct lt_verdict_input *inputs,
-		     size_t count, struct lt_evidence *evidence);
+/* Judges all sites together (the false discovery rate is over all of them). evidence: one per
+ * input. */
+int lt_verdict_judge(const struct lt_verdict_context *context,
+		     const struct lt_verdict_input *inputs, size_t count,
+		     struct lt_evidence *evidence);
 
 #endif

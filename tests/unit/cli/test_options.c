@@ -177,6 +177,8 @@ static void test_bad(void **state)
 	bad("--color=red -p 1", "--color wants auto, always or never, not 'red'");
 	bad("--json=", "--json wants a file name");
 	bad("--prom", "--prom wants FILE");
+	bad("-p 1 --prom metrics.txt", "--prom wants a file name that ends in .prom");
+	bad("-p 1 --prom .prom", "--prom wants a file name that ends in .prom");
 	bad("--record", "--record wants FILE");
 	bad("--quiet=3", "--quiet takes no argument");
 	bad("--nonsense", "unknown option '--nonsense' (see leaktrace --help)");

@@ -55,7 +55,7 @@ static void json_has_the_schema(void **state)
 		     "\"build_id\":\"aabbccddeeff00112233\",\"inlined\":true}");
 	expect(&out, "\"seconds_to_limit\":null");
 	expect(&out, "\"other\":{\"sites\":2,\"live_bytes\":70,\"live_count\":7,");
-	expect(&out, "\"unknown_released\":17}");
+	expect(&out, "\"unknown_released\":17,\"repeated_released\":3}");
 	expect(&out, "\"collector\":{\"cpu_s\":2.5,\"rss_bytes\":35651584}");
 	expect(&out, "\"end\":{\"reason\":\"exited\",\"status\":0}}\n");
 	expect_valid_utf8(&out);
