@@ -11,7 +11,7 @@ build=${1:-${LEAKTRACE_BUILD:-build}}
 interval=${DEMO_INTERVAL:-10}
 count=${DEMO_COUNT:-7}
 scratch=$(mktemp -d)
-leaky= healthy= watcher=
+leaky='' healthy='' watcher=''
 
 # Only what was started here, and only by its pid.
 finish()

@@ -8,7 +8,7 @@ build="gcc libc6-dev clang llvm libbpf-dev bpftool libelf-dev libdw-dev zlib1g-d
 	libiberty-dev uthash-dev"
 check="$build libcmocka-dev g++ binutils python3 prometheus prometheus-node-exporter memcached nginx-light
 	util-linux mandoc"
-lint="$build clang-format clang-tidy cppcheck shellcheck"
+lint="$build clang-format clang-tidy shellcheck"
 bench="$build python3 redis-server redis-tools memcached nginx-light wrk"
 
 case ${1:-} in
@@ -19,18 +19,18 @@ bench) wanted=$bench ;;
 *) echo "usage: install-deps.sh build|check|lint|bench" >&2; exit 2 ;;
 esac
 
-missing=
+missing=''
 for package in $wanted; do
 	dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
 		missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
-sudo=
+sudo=''
 [ "$(id -u)" = 0 ] || sudo=sudo
 echo "installing:$missing"
 # Installed servers must not start by themselves: the tests start their own.
 policy=/usr/sbin/policy-rc.d
-made=
+made=''
 if [ ! -e $policy ]; then
 	printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
 	$sudo chmod 755 $policy

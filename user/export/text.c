@@ -154,7 +154,7 @@ static void put_losses(struct lt_lines *lines, const struct lt_report *report, b
 }
 
 /* "+5.2 MiB/h (4.9 MiB to 5.5 MiB)" */
-static void put_growth(struct lt_lines *lines, const struct lt_report_site *site)
+static void put_growth(struct lt_lines *lines, const struct lt_report_site *site, bool interval)
 {
 	const struct lt_evidence *evidence = &site->evidence;
 	bool bytes = in_bytes(site);
@@ -162,7 +162,7 @@ static void put_growth(struct lt_lines *lines, const struct lt_report_site *site
 	if (isnan(evidence->growth_per_hour))
 		return;
 	lt_lines_printf(lines, "  %s", lt_format_rate(evidence->growth_per_hour, bytes).text);
-	if (!isnan(evidence->growth_low) && !isnan(evidence->growth_high))
+	if (interval && !isnan(evidence->growth_low) && !isnan(evidence->growth_high))
 		lt_lines_printf(lines, " (%s to %s)",
 				lt_format_size(evidence->growth_low, bytes).text,
 				lt_format_size(evidence->growth_high, bytes).text);
@@ -176,8 +176,8 @@ static void put_header(struct lt_lines *lines, const struct lt_report_site *site
 	lt_lines_printf(lines, "#%zu ", rank);
 	lt_lines_color(lines, looks[verdict].color, "%s", looks[verdict].label);
 	lt_lines_printf(lines, " %s", site->kind);
-	if (full)
-		put_growth(lines, site);
+	if (full || (verdict == LT_VERDICT_INSUFFICIENT_DATA && site->evidence.growth_per_hour > 0))
+		put_growth(lines, site, full);
 	lt_lines_printf(lines, "  ");
 	if (in_bytes(site))
 		lt_lines_printf(lines, "%s in ", BYTES(site->live_size));

@@ -102,8 +102,9 @@ static void code_string(struct codec *codec, const char **text)
 	if (!check(codec, len <= LT_RECORD_MAX_STRING, "a string is too long"))
 		return;
 	code_bytes(codec, &bytes, (size_t)len + 1);
-	if (!codec->error && check(codec, memchr(bytes, 0, (size_t)len + 1) == bytes + len,
-				   "a string does not end where its length says"))
+	if (!codec->error && bytes &&
+	    check(codec, memchr(bytes, 0, (size_t)len + 1) == bytes + len,
+		  "a string does not end where its length says"))
 		*text = (const char *)bytes;
 }
 
@@ -484,9 +485,9 @@ static void code_counter_names(struct codec *codec, struct lt_codec_file *file)
 		if (!reading(codec) || codec->error)
 			continue;
 		file->counter[i] = LT_COUNTER_COUNT;
-		for (uint16_t own = 0; own < LT_COUNTER_COUNT; own++)
+		for (int own = 0; own < LT_COUNTER_COUNT; own++)
 			if (!strcmp(counter_names[own], name))
-				file->counter[i] = own;
+				file->counter[i] = (uint16_t)own;
 	}
 	if (reading(codec))
 		file->counter_count = count;

@@ -11,7 +11,7 @@
 #include "trend/robust.h"
 
 #define BLOCKS            12
-#define BLOCK_POINTS      (LT_HISTORY_POINTS / BLOCKS)
+#define BLOCK_POINTS      4  /* LT_HISTORY_POINTS / BLOCKS */
 #define MATURITY_POINTS   12 /* model/cohorts.h: "above level L" begins at 12·4^L s ... */
 #define MATURITY_GRAIN    4  /* ... and is reached in steps of 4·4^L s */
 #define FALSE_DISCOVERY   0.01
@@ -268,7 +268,7 @@ static struct lt_evidence no_evidence(enum lt_verdict verdict, enum lt_reason re
 static struct lt_evidence judge_window(const struct lt_verdict_context *context,
 				       const struct window *window, bool significant)
 {
-	double per_hour = S_PER_HOUR / (BLOCK_POINTS * span_s(window->level));
+	double per_hour = S_PER_HOUR / ((double)BLOCK_POINTS * span_s(window->level));
 	struct lt_evidence evidence = {
 		.verdict = LT_VERDICT_LEAKING,
 		.reason = LT_REASON_PLATEAU,
