@@ -86,7 +86,7 @@ WORKLOAD_SRC := $(wildcard tests/workloads/*.c)
 WORKLOADS := $(WORKLOAD_SRC:tests/workloads/%.c=$(BUILD)/workloads/%)
 DEMO_BIN := $(patsubst demo/%.c,$(BUILD)/demo/%,$(wildcard demo/*.c))
 WORKLOAD_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -Wno-unused-parameter -fno-omit-frame-pointer \
-	-fno-optimize-sibling-calls -pthread
+	-fno-optimize-sibling-calls -pthread -ffile-prefix-map=$(CURDIR)=.
 
 $(BUILD)/workloads/%: tests/workloads/%.c $(wildcard tests/workloads/*.h)
 	@mkdir -p $(@D)

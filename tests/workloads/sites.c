@@ -140,13 +140,15 @@ static void pool_grow(unsigned long due)
 		make(SITE_POOL); /* kept for ever, in use for ever */
 }
 
+/* One call path for all: nothing but their fate tells the leaked from the others. */
 static void leak_some(unsigned long due)
 {
 	while (due--) {
+		struct churn_block *block = make(SITE_LEAK);
+
 		if (random_below(&churn.random, LEAK_ONE_IN))
-			turnover(SITE_LEAK, CHURN_LONGEST_LIFE);
-		else
-			make(SITE_LEAK);
+			churn_die_after(&churn, block,
+					1 + random_below(&churn.random, CHURN_LONGEST_LIFE));
 	}
 }
 
