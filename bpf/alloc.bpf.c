@@ -32,7 +32,7 @@ static __always_inline int enter_acquire(struct pt_regs *ctx, enum operation op,
 	/* glibc's reallocarray jumps to realloc: one call, whose release was sent already. */
 	told = thread->pending.sp == PT_REGS_SP(ctx) && thread->pending.op == OP_REALLOC &&
 	       thread->pending.pointer == pointer;
-	if (!pending_push(thread, PT_REGS_SP(ctx), op, size, pointer))
+	if (!pending_push(ctx, thread, op, size, pointer))
 		return 0;
 	if (op == OP_REALLOC && pointer && !told)
 		send_release(LT_WIRE_RELEASE, LT_KIND_HEAP, LT_WIRE_F_REALLOC, pointer);
@@ -93,7 +93,7 @@ int exit_acquire(struct pt_regs *ctx)
 	if (!wanted())
 		return 0;
 	thread = thread_find();
-	if (!thread || !pending_pop(thread, PT_REGS_SP(ctx)))
+	if (!thread || !pending_pop(ctx, thread))
 		return 0;
 	pointer = thread->pending.pointer;
 	if (thread->pending.op == OP_POSIX_MEMALIGN) {
@@ -124,7 +124,7 @@ int enter_free(struct pt_regs *ctx)
 	if (!block || !wanted())
 		return 0;
 	thread = thread_find();
-	if (thread && pending_encloses(&thread->pending, PT_REGS_SP(ctx)))
+	if (thread && pending_encloses(ctx, thread))
 		return 0;
 	send_release(LT_WIRE_RELEASE, LT_KIND_HEAP, 0, block);
 	return 0;

@@ -32,6 +32,13 @@ volatile const struct lt_bpf_config lt_config __weak = {};
  */
 __u32 lt_active __weak = 0;
 
+/*
+ * How the target ended.  Sticky, and beside the rings: a full ring must not hide an end.
+ * LT_ENDED_*, and the status as wait(2) gives it.
+ */
+__u32 lt_ended __weak = 0;
+__u32 lt_exit_status __weak = 0;
+
 /* Global rather than per CPU: counted rarely, and a preempted ++ would lose counts. */
 __u64 lt_counters[LT_COUNTER_COUNT] __weak = {};
 

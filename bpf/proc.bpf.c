@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The life of the target: threads that end, exec, exit. */
 #include "common.bpf.h"
-#include "inflight.bpf.h"
-#include "ring.bpf.h"
+#include "thread.bpf.h"
 
 /* Only the fields read here; CO-RE finds them in the running kernel. */
 struct signal_struct {
@@ -23,10 +22,7 @@ int on_thread_exit(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)ctx->args[0];
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
-	struct lt_wire_exit *record;
-	__u32 tid = (__u32)pid_tgid;
-	struct ring_ref ref;
-	__u32 status;
+	__u32 tid = (__u32)pid_tgid, status;
 
 	if (pid_tgid >> 32 != lt_config.tgid)
 		return 0;
@@ -39,30 +35,19 @@ int on_thread_exit(struct bpf_raw_tracepoint_args *ctx)
 	status = BPF_CORE_READ(task, signal, group_exit_code);
 	if (!status)
 		status = BPF_CORE_READ(task, exit_code);
-	if (!ring_of(0, &ref) || !(record = bpf_ringbuf_reserve(ref.ring, sizeof(*record), 0)))
-		return 0; /* the pidfd tells of the end all the same, without its status */
-	fill_header(&record->header, LT_WIRE_EXIT, LT_KIND_NONE, 0);
-	record->status = status;
-	record->reserved = 0;
-	bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+	lt_exit_status = status;
+	lt_ended = LT_ENDED_EXIT;
 	return 0;
 }
 
+/* Also before the gate opens: the plan was made for the image that is gone now. */
 SEC("raw_tp/sched_process_exec")
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct lt_wire_header *record;
-	struct ring_ref ref;
-
-	if (!wanted())
+	if (bpf_get_current_pid_tgid() >> 32 != lt_config.tgid)
 		return 0;
 	lt_active = 0; /* what the new image does is another process generation's */
-	if (!ring_of(0, &ref) || !(record = bpf_ringbuf_reserve(ref.ring, sizeof(*record), 0))) {
-		count(LT_COUNTER_RELEASE_RING_FULL);
-		return 0;
-	}
-	fill_header(record, LT_WIRE_EXEC, LT_KIND_NONE, 0);
-	bpf_ringbuf_submit(record, BPF_RB_FORCE_WAKEUP);
+	lt_ended = LT_ENDED_EXEC;
 	return 0;
 }
 

@@ -15,23 +15,13 @@
 #ifndef LT_STACK_BPF_H
 #define LT_STACK_BPF_H
 
+#include "code.bpf.h"
 #include "common.bpf.h"
-#include "inflight.bpf.h"
 #include "ring.bpf.h"
+#include "thread.bpf.h"
 
 #define MAX_FRAME_BYTES (8 << 20) /* a frame beyond the default stack limit is no frame */
 #define USER_PAGE       4096
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 2 * LT_MAX_EXEC_RANGES);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, struct lt_exec_range);
-} lt_exec_ranges __weak SEC(".maps");
-
-/* Which half of lt_exec_ranges is in force. */
-__u32 lt_exec_half __weak = 0;
 
 /*
  * Direct-mapped: the slot of a hash holds the id last sent there.  A collision sends frames again,
@@ -43,45 +33,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } lt_stacks_sent __weak SEC(".maps");
-
-/*
- * The executable range around an address, into thread->last_range.  A global function, so that the
- * verifier looks at it once and not once a frame.  Returns 1 if found.
- */
-__weak int exec_range_find(__u32 tid, __u64 address)
-{
-	struct lt_thread *thread = bpf_map_lookup_elem(&lt_threads, &tid);
-	__u32 half = lt_exec_half & 1, low = 0, index;
-	struct lt_exec_range *range;
-
-	if (!thread)
-		return 0;
-	/* The last start that is not above the address, by halving steps. */
-	for (__u32 step = LT_MAX_EXEC_RANGES / 2; step; step /= 2) {
-		index = low + step;
-		opaque(index);
-		index &= LT_MAX_EXEC_RANGES - 1;
-		index += half * LT_MAX_EXEC_RANGES;
-		range = bpf_map_lookup_elem(&lt_exec_ranges, &index);
-		if (range && range->start <= address)
-			low += step;
-		opaque(low);
-		low &= LT_MAX_EXEC_RANGES - 1;
-	}
-	index = low + half * LT_MAX_EXEC_RANGES;
-	range = bpf_map_lookup_elem(&lt_exec_ranges, &index);
-	if (!range || address < range->start || address >= range->end)
-		return 0;
-	thread->last_range = *range;
-	return 1;
-}
-
-static __always_inline bool is_code(struct lt_thread *thread, __u64 address)
-{
-	if (address - thread->last_range.start < thread->last_range.end - thread->last_range.start)
-		return true;
-	return exec_range_find((__u32)bpf_get_current_pid_tgid(), address);
-}
 
 static __always_inline __u64 stack_hash(__u64 hash, __u64 frame)
 {

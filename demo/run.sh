@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Starts a leaky and a healthy server and attaches leaktrace to both.  Needs root; takes 75 seconds.
+# Starts a leaky and a healthy server and attaches leaktrace to both, through sudo unless run by root;
+# takes 75 seconds.
 # run.sh [BUILD]: DEMO_INTERVAL and DEMO_COUNT change how often and how many times leaktrace reports.
 
 set -eu
@@ -10,6 +11,9 @@ cd "$(dirname "$0")/.."
 build=${1:-${LEAKTRACE_BUILD:-build}}
 interval=${DEMO_INTERVAL:-10}
 count=${DEMO_COUNT:-7}
+sudo=''
+[ "$(id -u)" = 0 ] || sudo=sudo
+$sudo true # asks for the password now: in the background nobody could answer
 scratch=$(mktemp -d)
 leaky='' healthy='' watcher=''
 
@@ -17,7 +21,8 @@ leaky='' healthy='' watcher=''
 finish()
 {
 	trap - EXIT INT TERM
-	for pid in $watcher $leaky $healthy; do
+	[ -z "$watcher" ] || $sudo kill "$watcher" 2>/dev/null || :
+	for pid in $leaky $healthy; do
 		kill "$pid" 2>/dev/null || :
 	done
 	wait
@@ -50,10 +55,10 @@ handle_request never gave back.
    sudo leaktrace -p $leaky $interval $count
 
 TEXT
-"$build/leaktrace" -q --top 3 -p "$healthy" "$interval" "$count" \
+$sudo "$build/leaktrace" -q --top 3 -p "$healthy" "$interval" "$count" \
 	>"$scratch/healthy-report" 2>"$scratch/healthy-errors" &
 watcher=$!
-"$build/leaktrace" --top 3 -p "$leaky" "$interval" "$count"
+$sudo "$build/leaktrace" --top 3 -p "$leaky" "$interval" "$count"
 status=0
 wait "$watcher" || status=$?
 watcher=

@@ -16,6 +16,10 @@ struct lt_bpf_config {       /* constant from load on */
 	__u64 wake_level;    /* bytes in a ring at which the reader is woken early */
 };
 
+/* lt_ended */
+#define LT_ENDED_EXEC 1 /* the process image was replaced */
+#define LT_ENDED_EXIT 2 /* the last thread ended */
+
 /* One executable mapping; the table is sorted by start and padded with start = ~0. */
 struct lt_exec_range {
 	__u64 start, end;

@@ -75,12 +75,6 @@ struct lt_wire_release { /* also RESTORE */
 	__u64 id;
 };
 
-struct lt_wire_exit {
-	struct lt_wire_header header;
-	__u32 status; /* as wait(2) gives it: exit code << 8, or the number of the killing signal */
-	__u32 reserved;
-};
-
 struct lt_wire_stack {
 	struct lt_wire_header header;
 	__u64 stack_id;
@@ -94,7 +88,6 @@ struct lt_wire_stack {
 _Static_assert(sizeof(struct lt_wire_header) == 16, "wire layout");
 _Static_assert(sizeof(struct lt_wire_acquire) == 40, "wire layout");
 _Static_assert(sizeof(struct lt_wire_release) == 24, "wire layout");
-_Static_assert(sizeof(struct lt_wire_exit) == 24, "wire layout");
 _Static_assert(sizeof(struct lt_wire_stack) == 32, "wire layout");
 
 #endif

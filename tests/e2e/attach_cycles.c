@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * attach_cycles PID COUNT: attaches to a process under load and detaches again, COUNT times, each
+ * attach_cycles PID COUNT [perf]: attaches to a process under load and detaches again, COUNT times, each
  * time from loading the programs to freeing everything.  Checks in every cycle that the probes are
  * really in place (a breakpoint at each site), that events flow, and that after the detach every
  * byte of the target's code is what it was; at the end, that we hold no more descriptors and memory
- * than after the first cycles.  Exit 0 and a line of figures, or 1 and what went wrong.
+ * than after the first cycles.  "perf" attaches the way of kernels without uprobe_multi.  Exit 0 and a line of figures, or 1 and what went wrong.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -133,10 +133,11 @@ int main(int argc, char **argv)
 	const char *wrong;
 	int count;
 
-	if (argc != 3)
+	if (argc != 3 && argc != 4)
 		return 2;
 	count = atoi(argv[2]);
 	lt_features_detect(&cycles.features);
+	cycles.features.uprobe_multi &= argc == 3;
 	if (lt_process_open(atoi(argv[1]), &cycles.process) ||
 	    lt_maps_read(&cycles.process, &cycles.maps) ||
 	    lt_plan_make(&cycles.process, &cycles.maps, &cycles.plan)) {

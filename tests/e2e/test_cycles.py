@@ -41,6 +41,13 @@ class Cycles(harness.TestCase):
         self.assertGreater(target.rate(), 0)
         self.assertEqual(target.quit(), 0)
 
+    def test_the_way_of_older_kernels(self):
+        target = self.target("victim", 2).go()
+        result = harness.run(harness.BUILD / "e2e" / "attach_cycles", str(target.pid), "5", "perf",
+                             timeout=LIMIT_S)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(target.quit(), 0)
+
     def test_of_the_whole_program(self):
         target = self.target("victim", 2).go()
         fds = descriptors(target.pid)

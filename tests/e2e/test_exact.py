@@ -9,6 +9,9 @@ import harness
 from harness import LEAKTRACE, NOBODY, Leaktrace, Target, leaking, lost, run
 
 
+TCACHE_BLOCKS = 64 * 7  # glibc: TCACHE_MAX_BINS, TCACHE_FILL_COUNT
+
+
 class Exactness(harness.TestCase):
     def compare(self, name, *arguments):
         target = self.target(name, *arguments)
@@ -17,7 +20,9 @@ class Exactness(harness.TestCase):
         report = leaktrace.stop()
         self.assert_no_loss(report)
         self.assert_truth(report, truth)
-        self.assertEqual(report["totals"]["unknown_released"], 0)
+        # A thread's cache is passed to free() again at its end, also blocks split off in between.
+        threads = arguments[0] if name == "family" else 0
+        self.assertLessEqual(report["totals"]["unknown_released"], threads * TCACHE_BLOCKS)
         self.assertEqual(target.quit(), 0)
 
     def test_every_function_one_thread(self):

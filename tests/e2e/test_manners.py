@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Exit codes, signals, colour and streams; the target outlives leaktrace, however that ends."""
 
+import fcntl
 import json
 import os
 import pty
@@ -116,6 +117,31 @@ class Signals(harness.TestCase):
                 self.assertEqual(report["end"]["reason"], "detached")
                 self.assertTrue(leaktrace.stdout)
                 self.assert_works(target)
+
+    def test_second_sigint_leaves_even_when_nobody_reads(self):
+        """The final report blocks in a full pipe."""
+        reader, writer = os.pipe()
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+        os.set_blocking(writer, False)
+        try:
+            while True:
+                os.write(writer, b"x" * 512)
+        except BlockingIOError:
+            os.set_blocking(writer, True)
+        target = self.target("victim", 1, 20000).go()
+        process = subprocess.Popen([LEAKTRACE, "-p", str(target.pid), "60"], stdout=writer,
+                                   stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(os.close, reader)
+        self.addCleanup(os.close, writer)
+        while "attached" not in process.stderr.readline():
+            self.assertIsNone(process.poll())
+        process.send_signal(signal.SIGINT)
+        harness.wait_until(lambda: "pipe_write" in
+                           Path(f"/proc/{process.pid}/wchan").read_text(), "the full pipe", 20)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(harness.PATIENCE_S), -signal.SIGINT)
+        self.assertTrue(target.alive())
 
     def test_second_sigint_leaves_at_once(self):
         target = self.target(*STEADY).go()

@@ -19,6 +19,16 @@ class Threads(harness.TestCase):
         self.assertLessEqual(sum(s["live_count"] for s in sites), cancelled)
         self.assertEqual(target.quit(), 0)
 
+    def test_a_call_left_by_longjmp_swallows_nothing(self):
+        target = self.target("longjmp")
+        leaktrace = self.leaktrace(target, "--top", 1000)
+        truth = target.go().truth()
+        report = leaktrace.stop()
+        self.assert_no_loss(report)
+        self.assert_truth(report, truth)
+        self.assertGreater(report["notes"]["stale_call"], 0)
+        self.assertEqual(target.quit(), 0)
+
     def test_a_forked_child_does_not_touch_the_parents_books(self):
         target = self.target("fork_child", 5000)
         leaktrace = self.leaktrace(target, "--top", 1000)
@@ -33,11 +43,12 @@ class Ends(harness.TestCase):
     def test_exec_ends_with_a_report_and_the_new_program_runs(self):
         target = self.target("exec_self", 1000)
         leaktrace = self.leaktrace(target, "--top", 1000)
-        target.go().truth()
+        truth = target.go().truth()
         leaktrace.wait_report()
         target.say("exec")
         report = leaktrace.final()
         self.assertEqual(report["end"]["reason"], "exec")
+        self.assert_truth(report, truth)  # under its old name, not the new image's
         self.assertTrue(target.alive())
 
     def test_sigkill_in_the_middle_of_malloc(self):

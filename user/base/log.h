@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Diagnostics on stderr, each one line, prefixed "leaktrace: ".  Log once, where the decision is
- * made; library code returns -errno instead.  The level is process-wide and set once, by cli/.
+ * Diagnostics on stderr, each one line, prefixed "leaktrace: " and cleaned of whatever could
+ * command a terminal (base/utf8.h), so that foreign text may be handed in as it is.  Log once,
+ * where the decision is made; library code returns -errno instead.  The level is process-wide and
+ * set once, by cli/.
  */
 #ifndef LT_BASE_LOG_H
 #define LT_BASE_LOG_H

@@ -16,8 +16,9 @@
 /*
  * Kernels from 6.6 have uprobe_multi, but before 6.10 its pid filter let only one thread pass
  * (TRAPS 14).  The fix (46ba0e49b642 "bpf: fix multi-uprobe PID filtering logic") also made an
- * impossible pid fail with EINVAL before the path is looked at; libbpf tells them apart the same
- * way.
+ * impossible pid fail with EINVAL before the path is looked at.  EINVAL alone says nothing, for
+ * kernels without uprobe_multi answer so to everything: a possible pid must get as far as "/",
+ * which is no regular file (EBADF).  libbpf tells them apart the same way.
  */
 static bool has_uprobe_multi(void)
 {
@@ -25,19 +26,21 @@ static bool has_uprobe_multi(void)
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
-	struct lt_uprobe_multi request = {
-		.path = "/", .offsets = &(const uint64_t){ 0 }, .count = 1, .pid = (uint32_t)-1
-	};
+	struct lt_uprobe_multi request = { .path = "/",
+					   .offsets = &(const uint64_t){ 0 },
+					   .count = 1 };
 	LIBBPF_OPTS(bpf_prog_load_opts, options,
 		    .expected_attach_type = (enum bpf_attach_type)LT_BPF_TRACE_UPROBE_MULTI);
-	_lt_close_ int program = -1, link = -1;
+	_lt_close_ int program = -1, any_pid = -1, no_pid = -1;
 
 	program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", exit_0, 2, &options);
 	if (program < 0)
 		return false;
 	request.program_fd = program;
-	link = lt_uprobe_multi_attach(&request);
-	return link == -EINVAL;
+	any_pid = lt_uprobe_multi_attach(&request);
+	request.pid = (uint32_t)-1;
+	no_pid = lt_uprobe_multi_attach(&request);
+	return any_pid == -EBADF && no_pid == -EINVAL;
 }
 
 static bool release_at_least(const char *release, int major, int minor)
@@ -59,7 +62,7 @@ void lt_features_detect(struct lt_features *features)
 		snprintf(features->release, sizeof(features->release), "%s", name.release);
 	features->btf = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
 	map = bpf_map_create(BPF_MAP_TYPE_ARRAY, NULL, 4, 4, 1, NULL);
-	features->permitted = map >= 0;
+	features->permitted = map >= 0 || (errno != EPERM && errno != EACCES);
 	if (map >= 0)
 		close(map);
 	map = bpf_map_create(BPF_MAP_TYPE_RINGBUF, NULL, 0, 0, (unsigned int)getpagesize(), NULL);

@@ -297,11 +297,6 @@ void lt_tracer_activate(struct lt_tracer *tracer)
 	__atomic_store_n(&tracer->bpf->bss->lt_active, 1, __ATOMIC_RELEASE);
 }
 
-void lt_tracer_deactivate(struct lt_tracer *tracer)
-{
-	__atomic_store_n(&tracer->bpf->bss->lt_active, 0, __ATOMIC_RELEASE);
-}
-
 static void *close_link(void *fd)
 {
 	close(*(int *)fd);
@@ -326,15 +321,22 @@ static void close_links(int *fds, size_t count)
 		pthread_join(threads[i], NULL);
 }
 
+void lt_tracer_detach(struct lt_tracer *tracer)
+{
+	if (tracer->bpf && tracer->bpf->bss)
+		__atomic_store_n(&tracer->bpf->bss->lt_active, 0, __ATOMIC_RELEASE);
+	close_links(tracer->multi_links, tracer->multi_count);
+	tracer->multi_count = 0;
+	for (size_t i = 0; i < tracer->link_count; i++)
+		bpf_link__destroy(tracer->links[i]);
+	tracer->link_count = 0;
+}
+
 void lt_tracer_free(struct lt_tracer *tracer)
 {
 	if (!tracer)
 		return;
-	if (tracer->bpf && tracer->bpf->bss)
-		lt_tracer_deactivate(tracer);
-	close_links(tracer->multi_links, tracer->multi_count);
-	for (size_t i = 0; i < tracer->link_count; i++)
-		bpf_link__destroy(tracer->links[i]);
+	lt_tracer_detach(tracer);
 	for (unsigned int i = 0; i < LT_MAX_RINGS; i++)
 		if (tracer->rings[i] >= 0)
 			close(tracer->rings[i]);
@@ -344,6 +346,16 @@ void lt_tracer_free(struct lt_tracer *tracer)
 	free(tracer->multi_links);
 	free(tracer->links);
 	free(tracer);
+}
+
+enum lt_tracer_end lt_tracer_ended(const struct lt_tracer *tracer, int *wait_status)
+{
+	uint32_t ended = __atomic_load_n(&tracer->bpf->bss->lt_ended, __ATOMIC_ACQUIRE);
+
+	*wait_status = (int)tracer->bpf->bss->lt_exit_status;
+	return ended == LT_ENDED_EXEC   ? LT_TRACER_EXEC
+	       : ended == LT_ENDED_EXIT ? LT_TRACER_EXIT
+					: LT_TRACER_RUNNING;
 }
 
 int lt_tracer_set_code(struct lt_tracer *tracer, const struct lt_maps *maps)
@@ -356,7 +368,8 @@ int lt_tracer_set_code(struct lt_tracer *tracer, const struct lt_maps *maps)
 	for (size_t i = 0; i < maps->count; i++) {
 		const struct lt_mapping *mapping = &maps->entries[i];
 
-		if (!mapping->executable)
+		/* Return addresses in the trampoline of return probes are no code of the target. */
+		if (!mapping->executable || strcmp(mapping->path, "[uprobes]") == 0)
 			continue;
 		/* Entry 0 is where the search starts from: it must be the lowest. */
 		if (count && ranges[count - 1].end == mapping->start) {

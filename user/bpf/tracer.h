@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The BPF side of one traced process, in phases: open (load, nothing attached) → attach (carry out
- * the plan, gate closed) → activate (gate open: events flow) → deactivate → free (detach).
+ * the plan, gate closed) → activate (gate open: events flow) → detach → free.
  *
  * The gate opens only when every probe is in place and closes before the first one goes, so that
  * no acquire is ever seen whose release could not be.  One thread.
@@ -29,11 +29,19 @@ int lt_tracer_open(struct lt_tracer **tracer, const struct lt_features *features
 		   const struct lt_tracer_options *options, struct lt_buf *error);
 int lt_tracer_attach(struct lt_tracer *tracer, const struct lt_plan *plan, struct lt_buf *error);
 void lt_tracer_activate(struct lt_tracer *tracer);
-void lt_tracer_deactivate(struct lt_tracer *tracer);
+/*
+ * Closes the gate and takes every probe away; when it returns, no program runs any more and every
+ * record in the rings is complete.
+ */
+void lt_tracer_detach(struct lt_tracer *tracer);
 void lt_tracer_free(struct lt_tracer *tracer);
 
 /* Tells the stack walker where code is.  May be called at any time after open. */
 int lt_tracer_set_code(struct lt_tracer *tracer, const struct lt_maps *maps);
+
+/* How the target ended, as far as the kernel told; see lt_ended in config.h. */
+enum lt_tracer_end { LT_TRACER_RUNNING, LT_TRACER_EXEC, LT_TRACER_EXIT };
+enum lt_tracer_end lt_tracer_ended(const struct lt_tracer *tracer, int *wait_status);
 
 /* Adds the BPF side's counters since open to values[LT_COUNTER_COUNT]. */
 void lt_tracer_counters(const struct lt_tracer *tracer, uint64_t *values);

@@ -51,12 +51,13 @@ void lt_modules_free(struct lt_modules *modules)
 	free(modules);
 }
 
-static bool is_known(const struct lt_modules *modules, const struct known *entry)
+/* Both lists ascend: next is where the last search in the known one ended. */
+static bool is_known(const struct lt_modules *modules, const struct known *entry, size_t *next)
 {
-	for (size_t i = 0; i < modules->known_count; i++)
-		if (memcmp(&modules->known[i], entry, sizeof(*entry)) == 0)
-			return true;
-	return false;
+	while (*next < modules->known_count && modules->known[*next].start < entry->start)
+		++*next;
+	return *next < modules->known_count &&
+	       memcmp(&modules->known[*next], entry, sizeof(*entry)) == 0;
 }
 
 static int announce(struct lt_modules *modules, const struct lt_mapping *mapping, uint64_t now_ns)
@@ -101,12 +102,18 @@ int lt_modules_update(struct lt_modules *modules, uint64_t now_ns)
 {
 	_lt_free_ struct known *seen = NULL;
 	struct lt_maps maps = { 0 };
-	size_t count = 0;
+	size_t count = 0, next = 0;
 	bool changed = false;
-	int err;
+	int err, status;
 
 	if (lt_maps_read(modules->process, &maps))
 		return 0;
+	/* After an exec these are another image's, whose names must not be given to the old stacks.
+	 */
+	if (lt_tracer_ended(modules->tracer, &status) != LT_TRACER_RUNNING) {
+		lt_maps_free(&maps);
+		return 0;
+	}
 	seen = calloc(maps.count + 1, sizeof(*seen));
 	err = seen ? 0 : -ENOMEM;
 	for (size_t i = 0; i < maps.count && !err; i++) {
@@ -116,7 +123,7 @@ int lt_modules_update(struct lt_modules *modules, uint64_t now_ns)
 			continue;
 		seen[count] = (struct known){ mapping->start, mapping->end, mapping->file_offset,
 					      mapping->device, mapping->inode };
-		if (!is_known(modules, &seen[count])) {
+		if (!is_known(modules, &seen[count], &next)) {
 			err = announce(modules, mapping, now_ns);
 			changed = true;
 		}

@@ -153,12 +153,15 @@ static int apply_sample(struct lt_pipeline *pipeline, const struct lt_event *eve
 			sample.alive_above[level] = lt_cohorts_alive_above(&site->cohorts, level);
 			sample.released_above[level] = lt_cohorts_released_above(&site->cohorts,
 										 level);
+			sample.born_max_s[level] = lt_cohorts_born_max_above(&site->cohorts, level);
+			sample.age_max_s[level] = lt_cohorts_age_max_above(&site->cohorts, level);
 		}
 		err = lt_history_sample(pipeline->histories[i], now_s, &sample);
 	}
 	if (err)
 		return err;
 	sample = (struct lt_sample){
+		.live_size = lt_model_totals(pipeline->model)->unknown_released,
 		.acquired_count = lt_model_totals(pipeline->model)->unknown_released,
 	};
 	return lt_history_sample(pipeline->unknown, now_s, &sample);
@@ -254,8 +257,6 @@ int lt_pipeline_apply(void *context, const struct lt_event *event)
 	case LT_EVENT_RESTORE:
 	case LT_EVENT_STACK:
 		return lt_model_apply(pipeline->model, event);
-	case LT_EVENT_EXEC:
-		return 0; /* this generation is over: the final report shows its last state */
 	case LT_EVENT_TARGET:
 		return apply_target(pipeline, event);
 	case LT_EVENT_MODULE:

@@ -2,223 +2,29 @@
 #include "cli/session.h"
 
 #include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/timerfd.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "bpf/features.h"
-#include "bpf/tracer.h"
 #include "cli/exit_code.h"
-#include "cli/modules.h"
-#include "cli/outputs.h"
-#include "cli/pipeline.h"
+#include "cli/feed.h"
 #include "export/output.h"
-#include "probe/plan.h"
-#include "stream/live.h"
-#include "stream/record.h"
-#include "symbol/resolver.h"
 
-#define NS_PER_S 1000000000ULL
 /* Rings are also read without a wake-up, so that a slow target's events are not old. */
 #define DRAIN_PERIOD_MS 50
 
-struct lt_session {
-	const struct lt_options *options;
-	struct lt_process process;
-	struct lt_plan plan;
-	struct lt_features features;
-	struct lt_tracer *tracer;
-	struct lt_live *live;
-	struct lt_pipeline *pipeline;
-	struct lt_recorder *recorder;
-	struct lt_resolver *resolver;
-	struct lt_modules *modules;
-	struct lt_outputs outputs;
-	int signal_fd, sample_fd, report_fd;
-	uint64_t now_ns; /* time of the event under construction */
-	unsigned int reports;
-	bool over; /* an end was seen: exec, exit */
-	struct lt_event_end end;
-};
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
-/* Every event, from the rings and from here, passes through this door. */
-static int emit(void *context, const struct lt_event *event)
-{
-	struct lt_session *session = context;
-	int err;
-
-	if (session->recorder) {
-		err = lt_recorder_write(session->recorder, event);
-		if (err == -EINVAL) {
-			lt_warn("an event of type %u is too large for the recording", event->type);
-		} else if (err) {
-			lt_error("cannot write %s: %s; recording stops here",
-				 session->options->record, strerror(-err));
-			lt_recorder_close(session->recorder);
-			session->recorder = NULL;
-		}
-	}
-	if (event->type == LT_EVENT_EXEC) {
-		session->over = true;
-		session->end.reason = LT_END_EXEC;
-	}
-	return lt_pipeline_apply(session->pipeline, event);
-}
-
-/* The status of the last thread to exit comes through the rings; the pipeline needs it as an END.
- */
-static int on_live_event(void *context, const struct lt_event *event)
-{
-	struct lt_session *session = context;
-
-	if (event->type != LT_EVENT_END)
-		return emit(context, event);
-	session->over = true;
-	session->end = event->end;
-	return 0;
-}
-
-static struct lt_event session_event(const struct lt_session *session, enum lt_event_type type)
-{
-	return (struct lt_event){
-		.type = (uint8_t)type,
-		.tgid = (uint32_t)session->process.tgid_init,
-		.time_ns = session->now_ns,
-	};
-}
-
-static int emit_target(struct lt_session *session)
-{
-	struct lt_event event = session_event(session, LT_EVENT_TARGET);
-
-	event.target = (struct lt_event_target){
-		.start_ticks = session->process.start_ticks,
-		.realtime_offset_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC),
-		.ns_pid = (uint32_t)session->process.ns_pid,
-		.interval_ns = (uint64_t)(session->options->interval_s * NS_PER_S),
-		.comm = session->process.comm,
-		.exe = session->process.exe,
-		.allocator = session->plan.file_count ? session->plan.files[0].family->name : "",
-	};
-	return emit(session, &event);
-}
-
-static int emit_counters(struct lt_session *session)
-{
-	struct lt_event event = session_event(session, LT_EVENT_COUNTERS);
-	uint64_t values[LT_COUNTER_COUNT] = { 0 };
-
-	lt_tracer_counters(session->tracer, values);
-	values[LT_COUNTER_BAD_EVENT] += lt_live_bad_events(session->live);
-	event.counters = (struct lt_event_counters){ values, LT_COUNTER_COUNT };
-	return emit(session, &event);
-}
-
-static int emit_process(struct lt_session *session)
-{
-	struct lt_event event = session_event(session, LT_EVENT_PROCESS);
-	struct lt_process self = { .pid = -1, .proc_fd = -1, .pid_fd = -1 };
-	struct lt_memory_usage usage;
-
-	if (lt_process_memory(&session->process, &usage))
-		return 0; /* it is gone: the last figures stand */
-	event.process = (struct lt_event_process){
-		.rss_bytes = usage.rss_bytes,
-		.limit_bytes = usage.limit_bytes,
-		.available_bytes = usage.available_bytes,
-		.collector_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID),
-	};
-	if (lt_process_open(getpid(), &self) == 0) {
-		if (lt_process_memory(&self, &usage) == 0)
-			event.process.collector_rss_bytes = usage.rss_bytes;
-		lt_process_close(&self);
-	}
-	return emit(session, &event);
-}
-
-static int emit_symbol(void *context, uint64_t pc)
-{
-	struct lt_session *session = context;
-	struct lt_event event = session_event(session, LT_EVENT_SYMBOL);
-	int err = lt_resolver_lookup(session->resolver, pc, &event.symbol);
-
-	event.symbol.pc = pc;
-	return err ? err : emit(session, &event);
-}
-
-static int emit_sample(struct lt_session *session)
-{
-	struct lt_event event;
-	int err;
-
-	session->now_ns = clock_ns(CLOCK_MONOTONIC);
-	err = lt_modules_update(session->modules, session->now_ns);
-	if (!err)
-		err = emit_counters(session);
-	if (err)
-		return err;
-	event = session_event(session, LT_EVENT_SAMPLE);
-	err = emit(session, &event);
-	if (!err && session->recorder)
-		lt_recorder_flush(session->recorder);
-	return err;
-}
-
-static int emit_report(struct lt_session *session, bool final)
-{
-	struct lt_event event;
-	int err;
-
-	session->now_ns = clock_ns(CLOCK_MONOTONIC);
-	err = emit_counters(session);
-	if (!err)
-		err = emit_process(session);
-	/* A recording names every site, so that a replay can show more of them. */
-	if (!err)
-		err = lt_pipeline_wanted(session->pipeline, session->now_ns,
-					 final && session->recorder, emit_symbol, session);
-	if (err)
-		return err;
-	event = session_event(session, LT_EVENT_REPORT);
-	event.report.final = final;
-	session->reports++;
-	err = emit(session, &event);
-	if (!err && session->recorder)
-		lt_recorder_flush(session->recorder);
-	return err;
-}
-
-static int emit_end(struct lt_session *session)
-{
-	struct lt_event event;
-
-	session->now_ns = clock_ns(CLOCK_MONOTONIC);
-	event = session_event(session, LT_EVENT_END);
-	event.end = session->end;
-	return emit(session, &event);
-}
-
 static int periodic_timer(double seconds)
 {
-	uint64_t ns = (uint64_t)(seconds * NS_PER_S);
-	struct timespec spec = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) };
+	struct timespec spec = { (time_t)seconds, (long)((seconds - floor(seconds)) * 1e9) };
 	struct itimerspec timer = { .it_interval = spec, .it_value = spec };
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 
@@ -236,33 +42,34 @@ static bool expired(int timer)
 	return read(timer, &count, sizeof(count)) == sizeof(count);
 }
 
-/* The first SIGINT or SIGTERM asks for the final report; the next one finds the default action. */
-static int catch_signals(void)
-{
-	sigset_t set;
-	int fd;
+/*
+ * The first SIGINT or SIGTERM asks for the final report; the next one finds the default action,
+ * whatever we are doing then: looking up names, or stuck in a pipe that nobody reads.
+ */
+static int signal_event = -1;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	signal(SIGPIPE, SIG_IGN);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return -errno;
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? -errno : fd;
+static void on_signal(int number)
+{
+	uint64_t one = 1;
+	int saved = errno;
+
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	if (write(signal_event, &one, sizeof(one)) < 0)
+		_exit(LT_EXIT_FAILURE);
+	errno = saved;
 }
 
-static void release_signals(int fd)
+static int catch_signals(void)
 {
-	struct signalfd_siginfo info;
-	sigset_t set;
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 
-	while (read(fd, &info, sizeof(info)) == sizeof(info))
-		;
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (signal_event < 0 || sigaction(SIGINT, &action, NULL) ||
+	    sigaction(SIGTERM, &action, NULL))
+		return -errno;
+	return signal_event;
 }
 
 static int drain_all(struct lt_session *session)
@@ -287,45 +94,50 @@ static int loop(struct lt_session *session)
 	};
 	int more = 0, err = 0;
 
-	while (!session->over && !err) {
+	while (!err && !lt_feed_target_ended(session)) {
 		if (poll(fds, sizeof(fds) / sizeof(*fds), more ? 0 : DRAIN_PERIOD_MS) < 0 &&
 		    errno != EINTR)
 			return -errno;
 		more = lt_live_drain(session->live);
 		if (more < 0)
 			return more;
-		if (fds[0].revents)
+		if (fds[0].revents || fds[1].revents)
 			break;
-		if (fds[1].revents) {
-			session->over = true;
-			break;
-		}
 		if (expired(session->sample_fd))
-			err = emit_sample(session);
+			err = lt_feed_sample(session);
 		if (!err && expired(session->report_fd)) {
 			if (session->options->count &&
 			    session->reports + 1 >= session->options->count)
 				break;
-			err = emit_report(session, false);
+			err = lt_feed_report(session, false);
 		}
 	}
 	return err;
 }
 
+/* The target is let go before anything that takes long. */
 static int finish(struct lt_session *session)
 {
 	int err;
 
-	release_signals(session->signal_fd);
-	lt_tracer_deactivate(session->tracer);
+	lt_tracer_detach(session->tracer);
 	err = drain_all(session);
+	if (!lt_feed_target_ended(session) && lt_process_check(&session->process))
+		session->end = (struct lt_event_end){ LT_END_EXITED, -1 }; /* status unknown */
 	if (!err)
-		err = emit_sample(session);
+		err = lt_feed_sample(session);
 	if (!err)
-		err = emit_end(session);
+		err = lt_feed_end(session);
 	if (!err)
-		err = emit_report(session, true);
+		err = lt_feed_report(session, true);
 	return err;
+}
+
+static int exit_code_of(int err)
+{
+	return err == -EACCES || err == -EPERM ? LT_EXIT_PERMISSION
+	       : err == -ESRCH                 ? LT_EXIT_NO_TARGET
+					       : LT_EXIT_FAILURE;
 }
 
 static int open_target(struct lt_session *session)
@@ -339,7 +151,7 @@ static int open_target(struct lt_session *session)
 	}
 	if (err) {
 		lt_error("cannot look at pid %d: %s", pid, strerror(-err));
-		return err == -EACCES || err == -EPERM ? LT_EXIT_PERMISSION : LT_EXIT_FAILURE;
+		return exit_code_of(err);
 	}
 	if (session->process.kernel_thread) {
 		lt_error("pid %d (%s) is a kernel thread: it has no user memory to trace", pid,
@@ -371,8 +183,13 @@ static int make_plan(struct lt_session *session)
 	if (err && err != -ENOENT) {
 		lt_error("cannot read the mappings of pid %d: %s", session->process.pid,
 			 strerror(-err));
-		return err == -ESRCH ? LT_EXIT_NO_TARGET : LT_EXIT_FAILURE;
+		return exit_code_of(err);
 	}
+	for (size_t i = 0; i < session->plan.skip_count; i++)
+		if (session->plan.skips[i].allocator && !session->options->explain)
+			lt_warn("%s has an allocator of a kind not supported yet: what it "
+				"allocates is not seen",
+				session->plan.skips[i].what);
 	if (err == -ENOENT && !session->options->explain) {
 		lt_error("no supported allocator found in pid %d (glibc malloc is): "
 			 "leaktrace --explain -p %d says what was looked at",
@@ -388,6 +205,8 @@ static int check_features(struct lt_session *session)
 
 	lt_features_detect(&session->features);
 	missing = lt_features_missing(&session->features);
+	if (!missing && !lt_process_in_initial_namespace())
+		missing = "BPF sees the pids of the host: run in the host's pid namespace";
 	if (missing)
 		lt_error("%s", missing);
 	return missing ? LT_EXIT_PERMISSION : LT_EXIT_DONE;
@@ -454,10 +273,10 @@ static int attach(struct lt_session *session)
 		return err;
 	}
 	ring_count = lt_tracer_rings(session->tracer, &rings);
-	err = lt_live_new(&session->live, rings, ring_count, on_live_event, session);
+	err = lt_live_new(&session->live, rings, ring_count, lt_feed_emit, session);
 	if (!err)
 		err = lt_modules_new(&session->modules, &session->process, session->tracer,
-				     session->resolver, emit, session);
+				     session->resolver, lt_feed_emit, session);
 	if (err)
 		lt_error("cannot attach to pid %d: %s", session->process.pid, strerror(-err));
 	return err;
@@ -468,12 +287,7 @@ static int run(struct lt_session *session)
 	int err;
 
 	session->signal_fd = catch_signals();
-	session->now_ns = clock_ns(CLOCK_MONOTONIC);
-	err = emit_target(session);
-	if (!err)
-		err = lt_modules_update(session->modules, session->now_ns);
-	if (!err)
-		err = emit_process(session);
+	err = lt_feed_start(session);
 	if (err)
 		return err;
 	session->sample_fd = periodic_timer(1);
@@ -495,6 +309,7 @@ static int close_session(struct lt_session *session, bool clean)
 
 	lt_live_free(session->live);
 	lt_tracer_free(session->tracer);
+	free(session->wanted);
 	lt_modules_free(session->modules);
 	lt_resolver_free(session->resolver);
 	lt_pipeline_free(session->pipeline);
@@ -545,15 +360,19 @@ int lt_session_run(const struct lt_options *options)
 		code = check_features(&session);
 	if (!code)
 		code = make_plan(&session);
-	if (!code && (open_pipeline(&session) || attach(&session)))
+	if (!code && open_pipeline(&session))
 		code = LT_EXIT_FAILURE;
+	if (!code) {
+		err = attach(&session);
+		code = err ? exit_code_of(err) : LT_EXIT_DONE;
+	}
 	if (!code) {
 		err = run(&session);
 		if (err && err != -EPIPE)
 			lt_error("the session ended early: %s", strerror(-err));
 	}
 	leaking = session.pipeline ? lt_pipeline_leaking(session.pipeline) : 0;
-	if (close_session(&session, !code && !err) || err)
+	if (close_session(&session, !code && !err) || err || session.record_failed)
 		code = code ? code : LT_EXIT_FAILURE;
 	if (!code && options->fail_on_leak && leaking)
 		code = LT_EXIT_LEAK;

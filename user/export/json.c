@@ -152,8 +152,8 @@ static void write_totals(struct lt_json *json, const struct lt_report *report)
 			     report->verdict_counts[verdict]);
 	lt_json_close(json, '}');
 	lt_json_open(json, "collector", '{');
-	lt_json_double(json, "cpu_s", (double)report->collector_cpu_ns / 1e9);
-	lt_json_uint(json, "rss_bytes", report->collector_rss_bytes);
+	lt_json_double(json, "cpu_s", or_nan(report->collector_cpu_ns) / 1e9);
+	lt_json_double(json, "rss_bytes", or_nan(report->collector_rss_bytes));
 	lt_json_close(json, '}');
 }
 
@@ -182,10 +182,11 @@ void lt_export_json(const struct lt_report *report, struct lt_buf *out)
 	lt_json_double(&json, "elapsed_s", report->elapsed_s);
 	write_target(&json, &report->target);
 	lt_json_double(&json, "rss_bytes", or_nan(report->rss_bytes));
-	lt_json_int(&json, "rss_growth_bytes", (int64_t)report->rss_growth_bytes);
+	lt_json_double(&json, "rss_growth_bytes", report->rss_growth_bytes);
 	lt_json_double(&json, "limit_bytes", or_nan(report->limit_bytes));
 	lt_json_double(&json, "available_bytes", or_nan(report->available_bytes));
 	lt_json_double(&json, "explained_ratio", report->explained_ratio);
+	lt_json_double(&json, "leaking_growth_bytes_per_hour", report->leaking_growth_per_hour);
 	write_counters(&json, "loss", report->counters, false);
 	write_counters(&json, "notes", report->counters, true);
 	write_sites(&json, report);

@@ -164,9 +164,14 @@ static int inherited(const char *path, int *fd)
 	return *fd < 0 ? -errno : 1;
 }
 
-static bool is_stream(const struct stat *st)
+/* May it be written to?  Another user's FIFO would hand him what only we may see. */
+static int check_writable(const struct stat *st)
 {
-	return S_ISCHR(st->st_mode) || S_ISFIFO(st->st_mode);
+	if (S_ISCHR(st->st_mode))
+		return 0;
+	if (S_ISFIFO(st->st_mode))
+		return st->st_uid == geteuid() || st->st_uid == 0 ? 0 : -EPERM;
+	return check_regular(st);
 }
 
 static int open_place(const char *path, int *fd)
@@ -179,7 +184,7 @@ static int open_place(const char *path, int *fd)
 		return err;
 	/* First by name, because opening a device or a FIFO can have effects or block. */
 	if (!fstatat(place.dir_fd, place.name, &st, AT_SYMLINK_NOFOLLOW))
-		err = is_stream(&st) ? 0 : check_regular(&st);
+		err = check_writable(&st);
 	else if (errno != ENOENT)
 		err = -errno;
 	if (err)
@@ -191,10 +196,8 @@ static int open_place(const char *path, int *fd)
 	/* Then what was opened: the name may have changed hands in between. */
 	if (fstat(*fd, &st))
 		return -errno;
-	if (is_stream(&st))
-		return 0;
-	err = check_regular(&st);
-	if (!err && ftruncate(*fd, 0))
+	err = check_writable(&st);
+	if (!err && S_ISREG(st.st_mode) && ftruncate(*fd, 0))
 		err = -errno;
 	return err;
 }

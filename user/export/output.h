@@ -18,7 +18,8 @@ int lt_output_replace(const char *path, const void *data, size_t len);
 /* Checks early, at start-up, that lt_output_replace will work. */
 int lt_output_check(const char *path);
 /* Opens for writing from the start (--json, --record): creates 0644 or truncates our own regular
- * file; O_NOFOLLOW, O_CLOEXEC.  Character devices (/dev/null), pipes and FIFOs are allowed. */
+ * file; O_NOFOLLOW, O_CLOEXEC.  Character devices (/dev/null), pipes and FIFOs of ours or of root
+ * are allowed. */
 int lt_output_open(const char *path, FILE **file);
 /* One line with the remedy for an error of the above, e.g. for "is a symbolic link". */
 const char *lt_output_error(int error);

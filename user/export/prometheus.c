@@ -129,30 +129,31 @@ static double time_to_limit(const struct lt_report_site *site)
 /* HELP texts are part of the interface: another text for the same name, in the file of another
  * target, would lose one of the two (TRAPS 26). */
 static const struct site_family {
-	const char *name, *type, *help;
+	const char *name, *help;
+	bool counter;
 	double (*value)(const struct lt_report_site *site); /* NaN: no series */
 } site_families[] = {
-	{ "site_live_bytes", "gauge", "Bytes acquired at this site and not released.", live_bytes },
-	{ "site_live_objects", "gauge", "Resources acquired at this site and not released.",
+	{ "site_live_bytes", "Bytes acquired at this site and not released.", false, live_bytes },
+	{ "site_live_objects", "Resources acquired at this site and not released.", false,
 	  live_objects },
-	{ "site_acquired_total", "counter", "Resources acquired at this site since the attach.",
+	{ "site_acquired_total", "Resources acquired at this site since the attach.", true,
 	  acquired },
-	{ "site_released_total", "counter",
-	  "Resources acquired at this site since the attach and released.", released },
-	{ "site_acquired_bytes_total", "counter", "Bytes acquired at this site since the attach.",
+	{ "site_released_total", "Resources acquired at this site since the attach and released.",
+	  true, released },
+	{ "site_acquired_bytes_total", "Bytes acquired at this site since the attach.", true,
 	  acquired_bytes },
-	{ "site_released_bytes_total", "counter",
-	  "Bytes acquired at this site since the attach and released.", released_bytes },
-	{ "site_growth_bytes_per_second", "gauge", "Robust slope of the live bytes of this site.",
+	{ "site_released_bytes_total", "Bytes acquired at this site since the attach and released.",
+	  true, released_bytes },
+	{ "site_growth_bytes_per_second", "Robust slope of the live bytes of this site.", false,
 	  growth_bytes },
-	{ "site_growth_objects_per_second", "gauge",
-	  "Robust slope of the live resources of this site.", growth_objects },
-	{ "site_survival_ratio", "gauge", "Share of the acquires of this site that grew old.",
+	{ "site_growth_objects_per_second", "Robust slope of the live resources of this site.",
+	  false, growth_objects },
+	{ "site_survival_ratio", "Share of the acquires of this site that grew old.", false,
 	  survival },
-	{ "site_oldest_age_seconds", "gauge", "Age of the oldest live resource of this site.",
+	{ "site_oldest_age_seconds", "Age of the oldest live resource of this site.", false,
 	  oldest_age },
-	{ "site_time_to_limit_seconds", "gauge",
-	  "Time until this site alone reaches the memory limit at its present growth.",
+	{ "site_time_to_limit_seconds",
+	  "Time until this site alone reaches the memory limit at its present growth.", false,
 	  time_to_limit },
 };
 
@@ -241,9 +242,14 @@ static void write_sites(struct lt_buf *out, const struct lt_report *report)
 	for (size_t i = 0; i < sizeof(site_families) / sizeof(site_families[0]); i++) {
 		const struct site_family *family = &site_families[i];
 
-		write_family(out, family->name, family->type, family->help);
+		write_family(out, family->name, family->counter ? "counter" : "gauge",
+			     family->help);
 		write_site_family(out, report, family, sites, count, false);
-		write_site_family(out, report, family, report->others, report->other_count, true);
+		/* The others' counters would fall whenever one of them becomes a site of its own.
+		 */
+		if (!family->counter)
+			write_site_family(out, report, family, report->others, report->other_count,
+					  true);
 	}
 	write_family(out, "site_verdict", "gauge", "The present verdict of this site: always 1.");
 	for (size_t i = 0; i < count; i++) {
@@ -272,13 +278,20 @@ static void write_single(struct lt_buf *out, const struct lt_report *report)
 		{ "explained_ratio", "gauge",
 		  "Tracked live bytes over the growth of the resident set since the attach.",
 		  report->explained_ratio },
+		{ "leaking_growth_bytes_per_second", "gauge",
+		  "Growth of the live bytes of all leaking sites together.",
+		  report->leaking_growth_per_hour / SECONDS_PER_HOUR },
 		{ "live_objects", "gauge", "Resources acquired since the attach and not released.",
 		  (double)report->totals.live_count },
+		{ "acquired_total", "counter", "Resources acquired since the attach.",
+		  (double)report->totals.acquired_count },
+		{ "released_total", "counter", "Resources acquired since the attach and released.",
+		  (double)report->totals.released_count },
 		{ "unknown_released_total", "counter",
 		  "Releases of resources from before the attach.",
 		  (double)report->totals.unknown_released },
 		{ "collector_cpu_seconds_total", "counter", "CPU time of leaktrace itself.",
-		  (double)report->collector_cpu_ns / NS_PER_S },
+		  or_nan(report->collector_cpu_ns) / NS_PER_S },
 		{ "collector_rss_bytes", "gauge", "Resident set size of leaktrace itself.",
 		  or_nan(report->collector_rss_bytes) },
 	};

@@ -45,59 +45,71 @@ static void put_things(struct lt_lines *lines, const struct lt_report_site *site
 			plural(count));
 }
 
+/* What the title tells besides the name, least needed first: dropped where there is no room. */
+enum title_detail { TITLE_ALLOCATOR, TITLE_CLOCK, TITLE_NAMESPACE, TITLE_BARE };
+
+static void compose_title(struct lt_lines *lines, const struct lt_report *report, const char *when,
+			  enum title_detail from)
+{
+	const struct lt_report_target *target = &report->target;
+
+	lt_lines_color(lines, "1", "leaktrace ");
+	lt_lines_foreign(lines, target->comm);
+	lt_lines_printf(lines, " (pid %" PRIu32, target->pid);
+	if (from <= TITLE_NAMESPACE && target->ns_pid && target->ns_pid != target->pid)
+		lt_lines_printf(lines, ", %" PRIu32 " inside its namespace", target->ns_pid);
+	if (from <= TITLE_ALLOCATOR && target->allocator[0]) {
+		lt_lines_printf(lines, ", ");
+		lt_lines_foreign(lines, target->allocator);
+	}
+	lt_lines_printf(lines, ")  %sreport %u after %s", report->final ? "final " : "",
+			report->sequence, DURATION(report->elapsed_s));
+	if (from <= TITLE_CLOCK)
+		lt_lines_printf(lines, "  %s", when);
+}
+
 static void put_title(struct lt_lines *lines, const struct lt_report *report, bool verbose)
 {
 	time_t seconds = (time_t)report->realtime_s;
+	enum title_detail from = TITLE_ALLOCATOR;
 	struct tm parts;
 	char when[40] = "";
 
 	if (gmtime_r(&seconds, &parts))
 		strftime(when, sizeof(when), verbose ? "%FT%TZ" : "%TZ", &parts);
-	lt_lines_color(lines, "1", "leaktrace ");
-	lt_lines_foreign(lines, report->target.comm);
-	lt_lines_printf(lines, " (pid %" PRIu32, report->target.pid);
-	if (report->target.ns_pid && report->target.ns_pid != report->target.pid)
-		lt_lines_printf(lines, ", %" PRIu32 " inside its namespace", report->target.ns_pid);
-	if (report->target.allocator[0]) {
-		lt_lines_printf(lines, ", ");
-		lt_lines_foreign(lines, report->target.allocator);
+	compose_title(lines, report, when, from);
+	while (!lt_lines_fit(lines) && from < TITLE_BARE) {
+		lt_lines_drop(lines);
+		compose_title(lines, report, when, ++from);
 	}
-	lt_lines_printf(lines, ")  %sreport %u after %s  %s", report->final ? "final " : "",
-			report->sequence, DURATION(report->elapsed_s), when);
 	lt_lines_end(lines, 2);
 }
 
 static void put_memory(struct lt_lines *lines, const struct lt_report *report)
 {
-	int64_t growth = (int64_t)report->rss_growth_bytes;
 	const struct lt_model_totals *totals = &report->totals;
+	double growth = report->rss_growth_bytes;
 
 	if (report->rss_bytes)
-		lt_lines_printf(lines, "RSS %s, %s%s since the attach; ", BYTES(report->rss_bytes),
-				growth > 0 ? "+" : "", BYTES(growth));
+		lt_lines_printf(lines, "RSS %s", BYTES(report->rss_bytes));
+	if (report->rss_bytes && !isnan(growth))
+		lt_lines_printf(lines, ", %s%s since the attach", growth > 0 ? "+" : "",
+				BYTES(growth));
+	if (report->rss_bytes)
+		lt_lines_printf(lines, "; ");
 	lt_lines_printf(lines, "tracked live %s in %s block%s", BYTES(totals->live_size),
 			COUNT(totals->live_count), plural(totals->live_count));
-	if (!isnan(report->explained_ratio))
+	if (report->explained_ratio > 1)
+		lt_lines_printf(lines, ": more than the growth (reused or untouched pages)");
+	else if (!isnan(report->explained_ratio))
 		lt_lines_printf(lines, ": %s of the growth", PERCENT(report->explained_ratio));
 	lt_lines_end(lines, 2);
-}
-
-/* Growth of the leaking sites shown, by which the memory limit is reached. */
-static double leak_per_hour(const struct lt_report *report)
-{
-	double sum = 0;
-
-	for (size_t i = 0; i < report->site_count; i++)
-		if (report->sites[i].evidence.verdict == LT_VERDICT_LEAKING &&
-		    in_bytes(&report->sites[i]) && report->sites[i].evidence.growth_per_hour > 0)
-			sum += report->sites[i].evidence.growth_per_hour;
-	return sum;
 }
 
 static void put_leaks(struct lt_lines *lines, const struct lt_report *report)
 {
 	size_t leaking = report->verdict_counts[LT_VERDICT_LEAKING];
-	double growth = leak_per_hour(report);
+	double growth = report->leaking_growth_per_hour;
 
 	lt_lines_color(lines, looks[LT_VERDICT_LEAKING].color, "%s site%s leaking", COUNT(leaking),
 		       plural(leaking));
@@ -187,17 +199,13 @@ static void put_header(struct lt_lines *lines, const struct lt_report_site *site
 static void put_survivors(struct lt_lines *lines, const struct lt_report_site *site)
 {
 	const struct lt_evidence *evidence = &site->evidence;
-	const char *age = "";
-	struct lt_formatted text;
 
-	if (!evidence->matured)
+	if (!evidence->matured || isnan(evidence->maturity_s))
 		return;
-	text = lt_format_duration(evidence->maturity_s);
-	age = text.text;
 	if (!evidence->matured_released && evidence->matured > 1)
 		lt_lines_printf(lines, "all ");
 	put_things(lines, site, evidence->matured);
-	lt_lines_printf(lines, " that reached %s of age", age);
+	lt_lines_printf(lines, " that reached %s of age", DURATION(evidence->maturity_s));
 	if (evidence->window_s > 0)
 		lt_lines_printf(lines, " in the last %s", DURATION(evidence->window_s));
 	if (evidence->matured_released)
@@ -276,11 +284,18 @@ static void put_sites(struct lt_lines *lines, const struct lt_report *report, bo
 
 static void put_cost(struct lt_lines *lines, const struct lt_report *report)
 {
-	double seconds = (double)report->collector_cpu_ns / 1e9;
+	double share = report->collector_cpu_ns && report->elapsed_s > 0
+			       ? (double)report->collector_cpu_ns / 1e9 / report->elapsed_s
+			       : NAN;
 
-	lt_lines_printf(lines, "leaktrace itself: %s CPU, %s of memory",
-			PERCENT(report->elapsed_s > 0 ? seconds / report->elapsed_s : NAN),
-			BYTES(report->collector_rss_bytes));
+	if (isnan(share) && !report->collector_rss_bytes)
+		return;
+	lt_lines_printf(lines, "leaktrace itself: ");
+	if (!isnan(share))
+		lt_lines_printf(lines, "%s CPU, ", PERCENT(share));
+	if (report->collector_rss_bytes)
+		lt_lines_printf(lines, "%s of memory", BYTES(report->collector_rss_bytes));
+	lt_lines_trim(lines, ", ");
 	lt_lines_end(lines, 2);
 }
 
@@ -324,7 +339,7 @@ static void put_summary(struct lt_lines *lines, const struct lt_report *report)
 	lt_lines_printf(lines, "%s acquired, %s released, %s alive", COUNT(totals->acquired_count),
 			COUNT(totals->released_count), COUNT(totals->live_count));
 	if (totals->unknown_released)
-		lt_lines_printf(lines, "; %s release%s of memory from before the attach",
+		lt_lines_printf(lines, "; %s release%s of memory not acquired since the attach",
 				COUNT(totals->unknown_released), plural(totals->unknown_released));
 	lt_lines_end(lines, 2);
 }

@@ -62,6 +62,16 @@ void lt_lines_indent(struct lt_lines *lines, size_t columns)
 	lt_buf_printf(&lines->line, "%*s", (int)columns, "");
 }
 
+bool lt_lines_fit(const struct lt_lines *lines)
+{
+	return !lines->line.data || lt_utf8_width(lines->line.data) <= lines->columns;
+}
+
+void lt_lines_drop(struct lt_lines *lines)
+{
+	lt_buf_clear(&lines->line);
+}
+
 void lt_lines_trim(struct lt_lines *lines, const char *suffix)
 {
 	size_t len = strlen(suffix);
@@ -73,15 +83,25 @@ void lt_lines_trim(struct lt_lines *lines, const char *suffix)
 	}
 }
 
-/* Cuts the next word off the rest, with the spaces before it. */
+static char *word_end(char *text)
+{
+	text += strspn(text, " ");
+	return text + strcspn(text, " ");
+}
+
+/*
+ * Cuts the next word off the rest, with the spaces before it.  A number and what it counts ("10 %",
+ * "16.2 MiB", "50 s") are one word.
+ */
 static char *next_word(char **rest)
 {
 	char *word = *rest, *end;
 
 	if (!*word)
 		return NULL;
-	end = word + strspn(word, " ");
-	end += strcspn(end, " ");
+	end = word_end(word);
+	if (end[-1] >= '0' && end[-1] <= '9' && end[0] == ' ' && end[1] != ' ')
+		end = word_end(end);
 	*rest = end;
 	return word;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Lines of a text report that never exceed the terminal: sentences are broken between words, names
- * are shortened in their middle.  A line is composed by the calls below, then ended.
+ * Lines of a text report that never exceed the terminal: sentences are broken between words (but
+ * not between a number and its unit), names are shortened in their middle.  A line is composed by
+ * the calls below, then ended.
  */
 #ifndef LT_EXPORT_TEXT_LINES_H
 #define LT_EXPORT_TEXT_LINES_H
@@ -29,6 +30,8 @@ void lt_lines_color(struct lt_lines *lines, const char *color, const char *forma
 	__attribute__((format(printf, 3, 4)));
 void lt_lines_foreign(struct lt_lines *lines, const char *text); /* cleaned of terminal commands */
 void lt_lines_indent(struct lt_lines *lines, size_t columns);
+bool lt_lines_fit(const struct lt_lines *lines); /* no need to break the line being composed */
+void lt_lines_drop(struct lt_lines *lines);      /* ... which begins anew */
 void lt_lines_trim(struct lt_lines *lines, const char *suffix);
 /* Ends the line; what does not fit goes on in the next one, indented. */
 void lt_lines_end(struct lt_lines *lines, size_t indent);

@@ -83,6 +83,12 @@ void lt_cohorts_born(struct lt_cohorts *cohorts, uint32_t now_s)
 	add(cohorts, 0, now_s, 1);
 }
 
+static void lift(uint32_t *value, uint32_t least)
+{
+	if (*value < least)
+		*value = least;
+}
+
 void lt_cohorts_died(struct lt_cohorts *cohorts, uint32_t birth_s, uint32_t now_s)
 {
 	lt_cohorts_roll(cohorts, now_s);
@@ -95,15 +101,21 @@ void lt_cohorts_died(struct lt_cohorts *cohorts, uint32_t birth_s, uint32_t now_
 		cohorts->alive_total[level]--;
 	}
 	cohorts->released_total[level]++;
+	lift(&cohorts->born_max_s[level], birth_s);
+	lift(&cohorts->age_max_s[level], now_s - birth_s);
 }
 
 void lt_cohorts_revived(struct lt_cohorts *cohorts, uint32_t birth_s, uint32_t died_s,
 			uint32_t now_s)
 {
+	unsigned int level;
+
 	lt_cohorts_roll(cohorts, now_s);
 	add(cohorts, level_of(birth_s, now_s), birth_s, 1);
 	/* Counted at the level of the death, which may since have been left. */
-	cohorts->released_total[level_of(birth_s, died_s)]--;
+	level = level_of(birth_s, died_s);
+	if (!--cohorts->released_total[level])
+		cohorts->born_max_s[level] = cohorts->age_max_s[level] = 0;
 }
 
 static uint64_t sum_above(const uint64_t totals[LT_COHORT_LEVELS], unsigned int level)
@@ -115,6 +127,15 @@ static uint64_t sum_above(const uint64_t totals[LT_COHORT_LEVELS], unsigned int 
 	return sum;
 }
 
+static uint32_t max_above(const uint32_t values[LT_COHORT_LEVELS], unsigned int level)
+{
+	uint32_t max = 0;
+
+	for (unsigned int i = level + 1; i < LT_COHORT_LEVELS; i++)
+		lift(&max, values[i]);
+	return max;
+}
+
 uint64_t lt_cohorts_alive_above(const struct lt_cohorts *cohorts, unsigned int level)
 {
 	return sum_above(cohorts->alive_total, level);
@@ -123,4 +144,14 @@ uint64_t lt_cohorts_alive_above(const struct lt_cohorts *cohorts, unsigned int l
 uint64_t lt_cohorts_released_above(const struct lt_cohorts *cohorts, unsigned int level)
 {
 	return sum_above(cohorts->released_total, level);
+}
+
+uint32_t lt_cohorts_born_max_above(const struct lt_cohorts *cohorts, unsigned int level)
+{
+	return max_above(cohorts->born_max_s, level);
+}
+
+uint32_t lt_cohorts_age_max_above(const struct lt_cohorts *cohorts, unsigned int level)
+{
+	return max_above(cohorts->age_max_s, level);
 }

@@ -26,6 +26,8 @@ struct lt_cohorts {
 	uint64_t alive_total[LT_COHORT_LEVELS];    /* sum of alive[level] */
 	uint64_t released_total[LT_COHORT_LEVELS]; /* released while at this level, since the attach
 						    */
+	uint32_t born_max_s[LT_COHORT_LEVELS];     /* of those: the latest birth ... */
+	uint32_t age_max_s[LT_COHORT_LEVELS];      /* ... and the greatest age; 0: none released */
 };
 
 void lt_cohorts_roll(struct lt_cohorts *cohorts, uint32_t now_s);
@@ -39,5 +41,11 @@ void lt_cohorts_revived(struct lt_cohorts *cohorts, uint32_t birth_s, uint32_t d
 /* Alive now with age of about 12·4^level s or more / released at such an age since the attach. */
 uint64_t lt_cohorts_alive_above(const struct lt_cohorts *cohorts, unsigned int level);
 uint64_t lt_cohorts_released_above(const struct lt_cohorts *cohorts, unsigned int level);
+/*
+ * Of those released at such an age, the latest birth and the greatest age; 0: none.  Undone
+ * releases are forgotten once all of a level are undone: till then the values are rather too great.
+ */
+uint32_t lt_cohorts_born_max_above(const struct lt_cohorts *cohorts, unsigned int level);
+uint32_t lt_cohorts_age_max_above(const struct lt_cohorts *cohorts, unsigned int level);
 
 #endif

@@ -28,8 +28,8 @@ struct lt_plan_probe {
 struct lt_plan_file {
 	const struct lt_family *family;
 	char *path;      /* as the target sees it */
-	char *open_path; /* a path through which we can open it: /proc/PID/map_files/... or
-			    /proc/PID/root/... */
+	int fd;          /* the file that was decoded, owned ... */
+	char *open_path; /* ... and a path to just this file, whatever becomes of its name */
 	uint64_t device, inode;
 	uint64_t base; /* address of file offset 0's mapping minus its offset: start - file_offset
 			  of the text mapping */
@@ -40,6 +40,7 @@ struct lt_plan_file {
 struct lt_plan_skip { /* what is not attached, and why */
 	char *what;
 	char *why;
+	bool allocator; /* it has a malloc of its own: what it allocates is not seen */
 };
 
 struct lt_plan {

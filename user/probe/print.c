@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define COLUMNS 80
 
 static void indent(struct lt_buf *out, int columns)
@@ -12,22 +14,25 @@ static void indent(struct lt_buf *out, int columns)
 	lt_buf_printf(out, "%*s", columns, "");
 }
 
-/* Names are the target's: what is no printable character must not reach a terminal. */
-static void put_clean(struct lt_buf *out, const char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		lt_buf_char(out, (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i]);
-}
-
-/* One paragraph, broken at blanks; a word longer than the line stays whole. */
+/*
+ * One paragraph, broken at blanks; a word longer than the line stays whole.  Names in it are the
+ * target's: cleaned of what could command a terminal.
+ */
 static void put_wrapped(struct lt_buf *out, int left, const char *text)
 {
+	_lt_buf_ struct lt_buf clean = { 0 };
 	size_t column = 0;
+	char *rest, *word;
 
-	for (text += strspn(text, " "); *text; text += strspn(text, " ")) {
-		size_t len = strcspn(text, " ");
+	lt_utf8_clean(&clean, text);
+	if (clean.error)
+		out->error = clean.error;
+	for (rest = clean.data; (word = strsep(&rest, " "));) {
+		size_t width = lt_utf8_width(word);
 
-		if (column && column + 1 + len > COLUMNS) {
+		if (!width)
+			continue;
+		if (column && column + 1 + width > COLUMNS) {
 			lt_buf_char(out, '\n');
 			column = 0;
 		}
@@ -38,9 +43,8 @@ static void put_wrapped(struct lt_buf *out, int left, const char *text)
 			indent(out, left);
 			column = (size_t)left;
 		}
-		put_clean(out, text, len);
-		column += len;
-		text += len;
+		lt_buf_str(out, word);
+		column += width;
 	}
 	lt_buf_char(out, '\n');
 }
@@ -87,7 +91,7 @@ static void put_file(struct lt_buf *out, const struct lt_plan *plan, uint32_t in
 	const struct lt_plan_file *file = &plan->files[index];
 
 	lt_buf_printf(out, "\n%s in ", file->family->name);
-	put_clean(out, file->path, strlen(file->path));
+	lt_utf8_clean(out, file->path);
 	lt_buf_str(out, "\n  build-id ");
 	for (size_t i = 0; i < file->build_id_len; i++)
 		lt_buf_printf(out, "%02x", file->build_id[i]);
@@ -100,7 +104,7 @@ static void put_file(struct lt_buf *out, const struct lt_plan *plan, uint32_t in
 void lt_plan_print(const struct lt_plan *plan, const struct lt_process *process, struct lt_buf *out)
 {
 	lt_buf_printf(out, "probes for process %d (", (int)process->pid);
-	put_clean(out, process->comm, strlen(process->comm));
+	lt_utf8_clean(out, process->comm);
 	lt_buf_str(out, ")\n");
 	for (uint32_t i = 0; i < plan->file_count; i++)
 		put_file(out, plan, i);
@@ -108,7 +112,7 @@ void lt_plan_print(const struct lt_plan *plan, const struct lt_process *process,
 		lt_buf_str(out, "\nnot attached\n");
 	for (size_t i = 0; i < plan->skip_count; i++) {
 		indent(out, 2);
-		put_clean(out, plan->skips[i].what, strlen(plan->skips[i].what));
+		lt_utf8_clean(out, plan->skips[i].what);
 		lt_buf_char(out, '\n');
 		put_wrapped(out, 4, plan->skips[i].why);
 	}

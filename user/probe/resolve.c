@@ -2,6 +2,7 @@
 #include "probe/plan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -72,6 +73,16 @@ __attribute__((format(printf, 3, 4))) static int skip(struct lt_plan *plan, cons
 	skipped->what = lt_take_ptr(what_copy);
 	skipped->why = why_copy;
 	return 0;
+}
+
+static int skip_allocator(struct lt_plan *plan, const char *path)
+{
+	int err = skip(plan, path,
+		       "defines malloc and free, but belongs to no known allocator family");
+
+	if (!err)
+		plan->skips[plan->skip_count - 1].allocator = true;
+	return err;
 }
 
 static const char *base_name(const char *path)
@@ -288,50 +299,26 @@ static int add_functions(struct context *context, const struct lt_image *image, 
 
 /* Files */
 
-/*
- * The kernel resolves the path itself when a probe is attached (kern_path).  The name below the
- * target's root is the readable one; the link of the mapping is right when the name leads
- * elsewhere.
- */
-static int make_open_path(const struct lt_process *process, const struct lt_mapping *mapping,
-			  int fd, char **open_path)
-{
-	struct stat opened, named;
-	char *path;
-
-	if (fstat(fd, &opened))
-		return -errno;
-	if (asprintf(&path, "/proc/%d/root%s", (int)process->pid, mapping->path) < 0)
-		return -ENOMEM;
-	if (!stat(path, &named) && named.st_dev == opened.st_dev && named.st_ino == opened.st_ino) {
-		*open_path = path;
-		return 0;
-	}
-	free(path);
-	if (asprintf(&path, "/proc/%d/map_files/%llx-%llx", (int)process->pid,
-		     (unsigned long long)mapping->start, (unsigned long long)mapping->end) < 0)
-		return -ENOMEM;
-	*open_path = path;
-	return 0;
-}
-
 static int add_file(struct context *context, const struct lt_mapping *mapping,
 		    const struct lt_image *image, int fd, const struct lt_family *family)
 {
 	struct lt_plan *plan = context->plan;
 	_lt_free_ char *path = strdup(mapping->path);
 	_lt_free_ char *open_path = NULL;
+	_lt_close_ int own_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	struct lt_plan_file *file;
-	int err = path ? make_open_path(context->process, mapping, fd, &open_path) : -ENOMEM;
 
-	if (err)
-		return err;
+	if (own_fd < 0)
+		return -errno;
+	if (!path || asprintf(&open_path, "/proc/self/fd/%d", own_fd) < 0)
+		return -ENOMEM;
 	file = append(&plan->files, &plan->file_count, sizeof(*file));
 	if (!file)
 		return -ENOMEM;
 	file->family = family;
 	file->path = lt_take_ptr(path);
 	file->open_path = lt_take_ptr(open_path);
+	file->fd = lt_take_fd(&own_fd);
 	file->device = mapping->device;
 	file->inode = mapping->inode;
 	file->base = mapping->start - mapping->file_offset;
@@ -356,8 +343,7 @@ static int look_into(struct context *context, const struct lt_mapping *mapping, 
 	if (family)
 		err = add_file(context, mapping, image, fd, family);
 	else if (defines_all(image, allocator))
-		err = skip(context->plan, mapping->path,
-			   "defines malloc and free, but belongs to no known allocator family");
+		err = skip_allocator(context->plan, mapping->path);
 	lt_image_close(image);
 	return err;
 }
@@ -447,6 +433,7 @@ void lt_plan_free(struct lt_plan *plan)
 	for (size_t i = 0; i < plan->file_count; i++) {
 		free(plan->files[i].path);
 		free(plan->files[i].open_path);
+		lt_close_p(&plan->files[i].fd);
 	}
 	for (size_t i = 0; i < plan->probe_count; i++)
 		free((char *)plan->probes[i].aliases);

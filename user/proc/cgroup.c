@@ -18,10 +18,12 @@ static const struct hierarchy {
 	const char *controllers; /* second field of a /proc/PID/cgroup line */
 	const char *mount;       /* below the root */
 	const char *limit, *usage;
+	const char *reclaimable; /* a line of memory.stat */
 } hierarchies[] = {
-	{ "", "", "memory.max", "memory.current" },
-	{ "", "/unified", "memory.max", "memory.current" },
-	{ "memory", "/memory", "memory.limit_in_bytes", "memory.usage_in_bytes" },
+	{ "", "", "memory.max", "memory.current", "inactive_file" },
+	{ "", "/unified", "memory.max", "memory.current", "inactive_file" },
+	{ "memory", "/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+	  "total_inactive_file" },
 };
 
 /* "max" is no number: no limit.  Version 1 says so with a number above any memory. */
@@ -36,11 +38,27 @@ static bool read_number(int dir_fd, const char *name, uint64_t *value)
 	return true;
 }
 
+/* A "name number" line of memory.stat; 0 if there is none. */
+static uint64_t read_stat(int dir_fd, const char *name)
+{
+	_lt_buf_ struct lt_buf text = { 0 };
+	size_t len = strlen(name);
+
+	if (lt_proc_read_at(dir_fd, "memory.stat", 65536, &text) || !text.data)
+		return 0;
+	for (const char *line = text.data; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, name, len) == 0 && line[len] == ' ')
+			return strtoull(line + len, NULL, 10);
+	}
+	return 0;
+}
+
 static void apply_group(const char *dir, const struct hierarchy *hierarchy, uint64_t *limit_bytes,
 			uint64_t *available_bytes)
 {
 	_lt_close_ int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	uint64_t limit, usage, left;
+	uint64_t limit, usage, cache, left;
 
 	if (dir_fd < 0 || !read_number(dir_fd, hierarchy->limit, &limit))
 		return;
@@ -48,6 +66,10 @@ static void apply_group(const char *dir, const struct hierarchy *hierarchy, uint
 		*limit_bytes = limit;
 	if (!read_number(dir_fd, hierarchy->usage, &usage))
 		return;
+	/* Page cache that nobody used of late is given back before the limit hurts, as kubelet and
+	 * docker stats count it (working set = usage - inactive_file). */
+	cache = read_stat(dir_fd, hierarchy->reclaimable);
+	usage -= cache < usage ? cache : usage;
 	left = usage < limit ? limit - usage : 0;
 	if (left < *available_bytes)
 		*available_bytes = left;

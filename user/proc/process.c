@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -276,4 +277,12 @@ int lt_process_thread_count(const struct lt_process *process, size_t *count)
 		return -ESRCH;
 	*count = threads;
 	return 0;
+}
+
+bool lt_process_in_initial_namespace(void)
+{
+	struct stat ns;
+
+	/* PROC_PID_INIT_INO, include/linux/proc_ns.h: fixed since Linux 3.8. */
+	return stat("/proc/self/ns/pid", &ns) == 0 && ns.st_ino == 0xeffffffc;
 }

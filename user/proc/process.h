@@ -30,6 +30,10 @@ struct lt_process {
 /* Opens and identifies.  A thread id is resolved to its process.  *process must be freed. */
 int lt_process_open(pid_t pid, struct lt_process *process);
 void lt_process_close(struct lt_process *process);
+/*
+ * BPF sees pids of the initial pid namespace; ours are the same only there.
+ */
+bool lt_process_in_initial_namespace(void);
 /* 0 while it is the same living process, else -ESRCH. Zombies count as gone. */
 int lt_process_check(const struct lt_process *process);
 

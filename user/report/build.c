@@ -206,11 +206,16 @@ static int expand_frames(const struct builder *b, const struct lt_site *site,
 	return 0;
 }
 
+static bool in_bytes(const struct kind *kind)
+{
+	return !strcmp(kind->unit, "bytes");
+}
+
 static double seconds_to_limit(const struct lt_report_input *input, const struct kind *kind,
 			       double growth_per_hour)
 {
-	if (strcmp(kind->unit, "bytes") != 0 || !input->process ||
-	    !input->process->available_bytes || isnan(growth_per_hour))
+	if (!in_bytes(kind) || !input->process || !input->process->available_bytes ||
+	    isnan(growth_per_hour))
 		return NAN;
 	if (growth_per_hour <= 0)
 		return INFINITY;
@@ -307,6 +312,7 @@ static int build_others(struct builder *b)
 							      .growth_low = NAN,
 							      .growth_high = NAN,
 							      .survival = NAN,
+							      .maturity_s = NAN,
 							      .p_value = NAN };
 		made++;
 	}
@@ -322,22 +328,36 @@ static void build_process(struct builder *b)
 	const struct lt_event_process *first = b->input->process_first ? b->input->process_first
 								       : now;
 	struct lt_report *report = b->report;
-	uint64_t tracked = 0;
-	int64_t growth;
 
 	report->rss_bytes = now->rss_bytes;
-	report->rss_growth_bytes = now->rss_bytes - first->rss_bytes;
+	report->rss_growth_bytes = now->rss_bytes && first->rss_bytes
+					   ? (double)now->rss_bytes - (double)first->rss_bytes
+					   : NAN;
 	report->limit_bytes = now->limit_bytes;
 	report->available_bytes = now->available_bytes;
 	report->collector_cpu_ns = now->collector_cpu_ns;
 	report->collector_rss_bytes = now->collector_rss_bytes;
+}
+
+/* What only all sites together say, shown or not. */
+static void sum_sites(struct builder *b)
+{
+	struct lt_report *report = b->report;
+	uint64_t tracked = 0;
+
 	for (size_t i = 0; i < b->count; i++) {
-		report->verdict_counts[b->ranking[i].evidence->verdict]++;
-		if (!strcmp(kinds[kind_index(b->ranking[i].site->kind)].unit, "bytes"))
-			tracked += b->ranking[i].site->live_size;
+		const struct lt_evidence *evidence = b->ranking[i].evidence;
+
+		report->verdict_counts[evidence->verdict]++;
+		if (!in_bytes(&kinds[kind_index(b->ranking[i].site->kind)]))
+			continue;
+		tracked += b->ranking[i].site->live_size;
+		if (evidence->verdict == LT_VERDICT_LEAKING && evidence->growth_per_hour > 0)
+			report->leaking_growth_per_hour += evidence->growth_per_hour;
 	}
-	growth = (int64_t)report->rss_growth_bytes;
-	report->explained_ratio = growth >= EXPLAINED_FROM ? (double)tracked / (double)growth : NAN;
+	report->explained_ratio = report->rss_growth_bytes >= EXPLAINED_FROM
+					  ? (double)tracked / report->rss_growth_bytes
+					  : NAN;
 }
 
 static int build_target(struct builder *b)
@@ -386,6 +406,7 @@ int lt_report_build(const struct lt_report_input *input, struct lt_report **repo
 	made->report.site_total = b.count;
 	memcpy(made->report.counters, input->counters, sizeof(made->report.counters));
 	build_process(&b);
+	sum_sites(&b);
 	err = build_target(&b);
 	if (!err)
 		err = build_sites(&b);

@@ -70,15 +70,16 @@ struct lt_report {
 	double realtime_s; /* Unix time of the report */
 	double interval_s;
 	struct lt_report_target target;
-	uint64_t rss_bytes, rss_growth_bytes /* may wrap: cast to int64_t */;
-	uint64_t limit_bytes, available_bytes;
-	double explained_ratio; /* tracked live bytes over RSS growth; NaN when RSS did not grow by
-				   >= 1 MiB */
+	uint64_t rss_bytes, limit_bytes, available_bytes; /* 0: unknown */
+	double rss_growth_bytes; /* since the attach; NaN: never observed */
+	double explained_ratio;  /* tracked live bytes over RSS growth; NaN when RSS did not grow by
+				    >= 1 MiB; above 1 where blocks reuse old pages, or untouched */
+	double leaking_growth_per_hour; /* bytes; all leaking sites, also those below the top */
 	struct lt_model_totals totals;
 	uint64_t counters[LT_COUNTER_COUNT];
-	uint64_t collector_cpu_ns, collector_rss_bytes;
-	size_t verdict_counts[LT_VERDICT_LEAKING + 1]; /* over all sites */
-	size_t site_total;                             /* all sites ever seen */
+	uint64_t collector_cpu_ns, collector_rss_bytes; /* 0: unknown */
+	size_t verdict_counts[LT_VERDICT_LEAKING + 1];  /* over all sites */
+	size_t site_total;                              /* all sites ever seen */
 	const struct lt_report_site *sites; /* gravest verdict first, then growth; at most top */
 	size_t site_count;
 	/*

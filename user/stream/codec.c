@@ -147,10 +147,6 @@ static void code_stack(struct codec *codec, struct lt_event *event)
 		code_words(codec, &stack->frames, stack->frame_count);
 }
 
-static void code_exec(struct codec *codec, struct lt_event *event)
-{
-}
-
 static void code_target(struct codec *codec, struct lt_event *event)
 {
 	struct lt_event_target *target = &event->target;
@@ -271,7 +267,6 @@ static const struct row {
 	[LT_EVENT_RELEASE] = { code_release, true, LT_WIRE_F_REALLOC },
 	[LT_EVENT_RESTORE] = { code_release, true, LT_WIRE_F_REALLOC },
 	[LT_EVENT_STACK] = { code_stack, true, 0 },
-	[LT_EVENT_EXEC] = { code_exec, false, 0 },
 	[LT_EVENT_TARGET] = { code_target, false, 0 },
 	[LT_EVENT_MODULE] = { code_module, false, 0 },
 	[LT_EVENT_SYMBOL] = { code_symbol, false, 0 },

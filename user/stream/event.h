@@ -17,20 +17,20 @@
 #include "leaktrace/events.h"
 #include "leaktrace/limits.h"
 
-enum lt_event_type {                       /* values are in recordings: append-only */
-		     LT_EVENT_ACQUIRE = 1, /* from the wire */
-		     LT_EVENT_RELEASE = 2,
-		     LT_EVENT_RESTORE = 3,
-		     LT_EVENT_STACK = 4,
-		     LT_EVENT_EXEC = 5,
-		     LT_EVENT_TARGET = 16,   /* from the session: first of a process generation */
-		     LT_EVENT_MODULE = 17,   /* an executable mapping appeared */
-		     LT_EVENT_SYMBOL = 18,   /* what an address means */
-		     LT_EVENT_COUNTERS = 19, /* loss so far */
-		     LT_EVENT_PROCESS = 20,  /* the kernel's view: RSS, limits */
-		     LT_EVENT_SAMPLE = 21,   /* once a second: series and cohorts advance */
-		     LT_EVENT_REPORT = 22,   /* freeze and print a report */
-		     LT_EVENT_END = 23,      /* no more events of this process, and why */
+/* Values are in recordings: append-only. */
+enum lt_event_type {
+	LT_EVENT_ACQUIRE = 1, /* from the wire */
+	LT_EVENT_RELEASE = 2,
+	LT_EVENT_RESTORE = 3,
+	LT_EVENT_STACK = 4,
+	LT_EVENT_TARGET = 16,	/* from the session: first of a process generation */
+	LT_EVENT_MODULE = 17,	/* an executable mapping appeared */
+	LT_EVENT_SYMBOL = 18,	/* what an address means */
+	LT_EVENT_COUNTERS = 19, /* loss so far */
+	LT_EVENT_PROCESS = 20,	/* the kernel's view: RSS, limits */
+	LT_EVENT_SAMPLE = 21,	/* once a second: series and cohorts advance */
+	LT_EVENT_REPORT = 22,	/* freeze and print a report */
+	LT_EVENT_END = 23,	/* no more events of this process, and why */
 };
 
 struct lt_event_acquire {
@@ -99,13 +99,13 @@ struct lt_event_report {
 	bool final;
 };
 
-enum lt_end_reason { /* in recordings: append-only */
-		     LT_END_DETACHED = 0,
-		     LT_END_EXITED = 1,
-		     LT_END_KILLED = 2, /* by a signal; status is its number */
-		     LT_END_EXEC = 3,
-		     LT_END_TRUNCATED =
-			     4, /* the recording stops without an end: a crash of leaktrace */
+/* Values are in recordings: append-only. */
+enum lt_end_reason {
+	LT_END_DETACHED = 0,
+	LT_END_EXITED = 1,
+	LT_END_KILLED = 2, /* by a signal; status is its number */
+	LT_END_EXEC = 3,
+	LT_END_TRUNCATED = 4, /* the recording stops without an end: a crash of leaktrace */
 };
 
 struct lt_event_end {

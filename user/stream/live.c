@@ -43,7 +43,8 @@ static int on_record(void *context, void *data, size_t size)
 
 static int add_ring(struct lt_live *live, int fd)
 {
-	struct epoll_event event = { .events = EPOLLIN };
+	/* Edge-triggered: a woken ring is not ready again until the next wake level is passed. */
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 	struct ring_buffer *ring = ring_buffer__new(fd, on_record, live, NULL);
 
 	if (!ring)
@@ -92,8 +93,10 @@ int lt_live_fd(const struct lt_live *live)
 
 int lt_live_drain(struct lt_live *live)
 {
+	struct epoll_event events[LT_MAX_RINGS];
 	int more = 0;
 
+	epoll_wait(live->epoll, events, LT_MAX_RINGS, 0); /* takes the wake-ups: all are read now */
 	for (size_t i = 0; i < live->ring_count; i++) {
 		int err;
 

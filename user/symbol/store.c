@@ -98,14 +98,29 @@ static size_t find_module(const struct lt_symbol_store *store, uint64_t address)
 	return low;
 }
 
-const struct lt_module *lt_symbol_store_module(const struct lt_symbol_store *store,
-					       uint64_t address)
+static const struct lt_module *module_at(const struct lt_symbol_store *store, uint64_t address)
 {
 	size_t index = find_module(store, address);
 
 	if (index == store->module_count || store->modules[index].start > address)
 		return NULL;
 	return &store->modules[index];
+}
+
+/* "", or a name that the process gave its memory by prctl(PR_SET_VMA_ANON_NAME): "[anon:v8]". */
+static bool is_anonymous(const struct lt_module *module)
+{
+	static const char prefix[] = "[anon";
+
+	return !module->path[0] || !strncmp(module->path, prefix, sizeof(prefix) - 1);
+}
+
+const struct lt_module *lt_symbol_store_module(const struct lt_symbol_store *store,
+					       uint64_t address)
+{
+	const struct lt_module *module = module_at(store, address);
+
+	return module && !is_anonymous(module) ? module : NULL;
 }
 
 static bool same_module(const struct lt_module *a, const struct lt_module *b)
@@ -176,6 +191,22 @@ static void insert_module(struct lt_symbol_store *store, const struct lt_module 
 	store->module_count += count - (last - first);
 }
 
+/*
+ * What was looked up in this range was another library's (dlclose, then dlopen at the same
+ * address), or looked up before its module was known.
+ */
+static void drop_symbols(struct lt_symbol_store *store, uint64_t start, uint64_t end)
+{
+	struct symbol *symbol, *next;
+
+	HASH_ITER(hh, store->symbols, symbol, next) {
+		if (symbol->pc < start || symbol->pc >= end)
+			continue;
+		HASH_DEL(store->symbols, symbol);
+		free(symbol);
+	}
+}
+
 int lt_symbol_store_add_module(struct lt_symbol_store *store, const struct lt_event_module *module)
 {
 	struct lt_module made = { .start = module->start,
@@ -192,7 +223,7 @@ int lt_symbol_store_add_module(struct lt_symbol_store *store, const struct lt_ev
 		return err;
 	if (module->build_id_len)
 		memcpy(made.build_id, module->build_id, module->build_id_len);
-	known = lt_symbol_store_module(store, made.start);
+	known = module_at(store, made.start);
 	if (known && same_module(known, &made))
 		return 0; /* told again, by a rescan */
 	if (store->added >= LT_MAX_MODULES)
@@ -201,6 +232,7 @@ int lt_symbol_store_add_module(struct lt_symbol_store *store, const struct lt_ev
 	if (err)
 		return err;
 	insert_module(store, &made);
+	drop_symbols(store, made.start, made.end);
 	store->added++;
 	return 0;
 }

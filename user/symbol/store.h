@@ -24,10 +24,15 @@ struct lt_module {
 int lt_symbol_store_new(struct lt_symbol_store **store);
 void lt_symbol_store_free(struct lt_symbol_store *store);
 
-/* A later module takes the addresses of an earlier one that it overlaps. -E2BIG past
- * LT_MAX_MODULES. */
+/*
+ * A later module takes the addresses of an earlier one that it overlaps; symbols found there before
+ * are forgotten, to be looked up again.  Told again, nothing changes.  -E2BIG past LT_MAX_MODULES.
+ */
 int lt_symbol_store_add_module(struct lt_symbol_store *store, const struct lt_event_module *module);
-/* NULL when no module covers the address.  Valid until the next change of the store. */
+/*
+ * NULL when no file is mapped at the address: nothing there, or anonymous memory (JIT code), whose
+ * offsets mean nothing.  Valid until the next change of the store.
+ */
 const struct lt_module *lt_symbol_store_module(const struct lt_symbol_store *store,
 					       uint64_t address);
 

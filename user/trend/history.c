@@ -11,8 +11,10 @@
  */
 struct lt_history {
 	uint32_t now_s;
-	struct lt_sample last;                     /* zeros before the first sample */
-	uint64_t open_min[LT_HISTORY_LEVELS];      /* of the point not yet complete */
+	uint32_t written_s;                   /* the rings' now: 0 as long as nothing was held */
+	uint32_t still_s;                     /* the live size was another one before */
+	struct lt_sample last;                /* zeros before the first sample */
+	uint64_t open_min[LT_HISTORY_LEVELS]; /* of the point not yet complete */
 	struct lt_point *rings[LT_HISTORY_LEVELS]; /* each made when its first point completes */
 };
 
@@ -35,6 +37,11 @@ void lt_history_free(struct lt_history *history)
 	for (unsigned int level = 0; level < LT_HISTORY_LEVELS; level++)
 		free(history->rings[level]);
 	free(history);
+}
+
+static bool holds_something(const struct lt_sample *sample)
+{
+	return sample->live_size || sample->alive_above[0] || sample->released_above[0];
 }
 
 static int make_rings(struct lt_history *history, uint32_t now_s)
@@ -83,17 +90,24 @@ static void fill(struct lt_history *history, unsigned int level, uint32_t from_s
 
 int lt_history_sample(struct lt_history *history, uint32_t now_s, const struct lt_sample *sample)
 {
-	int err = make_rings(history, now_s);
+	bool held = history->rings[0] || holds_something(&history->last) || holds_something(sample);
 
-	if (err)
-		return err;
-	if (now_s > history->now_s) {
+	/* What is not written here, the first sample that is fills in like any other gap. */
+	if (held && now_s > history->now_s) {
+		int err = make_rings(history, now_s);
+
+		if (err)
+			return err;
 		for (unsigned int level = 0; level < LT_HISTORY_LEVELS; level++) {
-			fill(history, level, history->now_s, now_s - 1, &history->last);
+			fill(history, level, history->written_s, now_s - 1, &history->last);
 			fill(history, level, now_s - 1, now_s, sample);
 		}
-		history->now_s = now_s;
+		history->written_s = now_s;
 	}
+	if (sample->live_size != history->last.live_size)
+		history->still_s = now_s;
+	if (now_s > history->now_s)
+		history->now_s = now_s;
 	history->last = *sample;
 	return 0;
 }
@@ -105,8 +119,22 @@ size_t lt_history_points(const struct lt_history *history, unsigned int level,
 	uint32_t count = complete < LT_HISTORY_POINTS ? complete : LT_HISTORY_POINTS;
 
 	for (uint32_t i = 0; i < count; i++)
-		points[i] = history->rings[level][(complete - count + i) % LT_HISTORY_POINTS];
+		points[i] =
+			history->rings[0]
+				? history->rings[level][(complete - count + i) % LT_HISTORY_POINTS]
+				: (struct lt_point){ .acquired_count =
+							     history->last.acquired_count };
 	return count;
+}
+
+const struct lt_sample *lt_history_last(const struct lt_history *history)
+{
+	return &history->last;
+}
+
+uint32_t lt_history_still_since(const struct lt_history *history)
+{
+	return history->still_s;
 }
 
 size_t lt_history_memory(const struct lt_history *history)

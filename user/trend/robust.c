@@ -25,20 +25,21 @@ static int kendall(const double *values, size_t count)
 	return score;
 }
 
-double lt_robust_rising_p(const double *values, size_t count)
+struct lt_rising lt_robust_rising(size_t count)
 {
 	/*
 	 * orders[k]: how many orders of the values so far have k falling pairs (Mahonian numbers).
 	 * A further value falls below 0..n of its n predecessors; so each sum over n + 1 neighbours
 	 * follows from the one before.  12! fits easily.
 	 */
-	uint64_t orders[EXACT_PAIRS + 1] = { 1 }, all = 1, tail = 0;
+	uint64_t orders[EXACT_PAIRS + 1] = { 1 }, all = 1, sum = 0;
+	struct lt_rising rising = { .count = count };
 	int pairs = (int)(count * (count - 1) / 2);
-	int falling_max = (pairs - kendall(values, count)) / 2;
 
 	for (int n = 1; n < (int)count; n++) {
-		uint64_t next[EXACT_PAIRS + 1], sum = 0;
+		uint64_t next[EXACT_PAIRS + 1];
 
+		sum = 0;
 		for (int k = 0; k <= pairs; k++) {
 			sum += orders[k] - (k > n ? orders[k - n - 1] : 0);
 			next[k] = sum;
@@ -46,9 +47,26 @@ double lt_robust_rising_p(const double *values, size_t count)
 		memcpy(orders, next, ((size_t)pairs + 1) * sizeof(orders[0]));
 		all *= (uint64_t)n + 1;
 	}
-	for (int k = 0; k <= falling_max; k++)
-		tail += orders[k];
-	return (double)tail / (double)all;
+	sum = 0;
+	for (int k = 0; k <= pairs; k++) {
+		sum += orders[k];
+		rising.at_most[k] = (double)sum / (double)all;
+	}
+	return rising;
+}
+
+double lt_robust_rising_in(const struct lt_rising *rising, const double *values)
+{
+	int pairs = (int)(rising->count * (rising->count - 1) / 2);
+
+	return rising->at_most[(pairs - kendall(values, rising->count)) / 2];
+}
+
+double lt_robust_rising_p(const double *values, size_t count)
+{
+	struct lt_rising rising = lt_robust_rising(count);
+
+	return lt_robust_rising_in(&rising, values);
 }
 
 static int compare_doubles(const void *a, const void *b)

@@ -10,11 +10,21 @@
 #define LT_ROBUST_MAX       48 /* values of one series */
 #define LT_ROBUST_EXACT_MAX 12
 
-/*
- * Mann-Kendall, one-sided: how likely are count (2..LT_ROBUST_EXACT_MAX) exchangeable values to
- * rise as steadily as these?  Exact; with ties, the true probability is smaller still.
+/* The permutation distribution of count values: the share of orders with at most k falling pairs.
  */
-double lt_robust_rising_p(const double *values, size_t count);
+struct lt_rising {
+	size_t count;
+	double at_most[LT_ROBUST_EXACT_MAX * (LT_ROBUST_EXACT_MAX - 1) / 2 + 1];
+};
+
+struct lt_rising lt_robust_rising(size_t count); /* 2..LT_ROBUST_EXACT_MAX */
+
+/*
+ * Mann-Kendall, one-sided: how likely are exchangeable values, as many as the distribution is of,
+ * to rise as steadily as these?  Exact; with ties, the true probability is smaller still.
+ */
+double lt_robust_rising_in(const struct lt_rising *rising, const double *values);
+double lt_robust_rising_p(const double *values, size_t count); /* the same, for one series */
 
 struct lt_slope {
 	double median;    /* Theil-Sen: per step of the series */

@@ -24,8 +24,13 @@
 #define LIFETIME_WINDOWS  4     /* shorter mean lifetimes of survivors must be excluded ... */
 #define POISSON_99        2.33  /* ... at 99 %: upper limit of a Poisson count n is about */
 #define POISSON_99_ZERO   4.61  /* n + 2.33 √n + 4.61 */
-#define UNKNOWN_SHARE_MAX 0.5   /* unknown releases per survivor, second half of the window */
-#define REPLACED_LIVE_MAX 8     /* blocks of a growing array: few */
+#define OUTLIVED_AGES     2     /* as old as that times the oldest released: rather not released */
+#define LOOKS_MAX         12    /* paid for, of a level */
+#define FINISH_LEVELS     2    /* so much shorter is the window that shows a growth finished, ... */
+#define FINISH_SURVIVORS  10.0 /* ... where so many survivors had to be expected ... */
+#define FINISH_SHARE_MAX  0.05 /* ... and hardly any came */
+#define UNKNOWN_SHARE_MAX 0.5  /* unknown releases per survivor, second half of the window */
+#define REPLACED_LIVE_MAX 8    /* blocks of a growing array: few */
 #define YOUNG_POINTS_MIN  8
 #define S_PER_HOUR        3600.0
 
@@ -45,7 +50,17 @@ struct window {
 	double survival;
 	uint64_t live_count;
 	bool survivors_grew;
+	bool outlived; /* all that are young outlived what was ever released */
 	bool lossy;
+};
+
+/* What holds for all sites. */
+struct test {
+	unsigned int levels; /* with a whole window after the attach */
+	struct lt_rising rising;
+	double threshold;  /* what is significant among all sites */
+	double adjustment; /* from a p-value to the rate of false discoveries at which it would be
+			    */
 };
 
 static double span_s(unsigned int level)
@@ -79,6 +94,15 @@ static uint64_t matured_of(const struct lt_point *point)
 	return point->alive_above + point->released_above;
 }
 
+/* Equal minima are a certain "no growth", without any chance: they take no part in the test. */
+static bool is_flat(const double minima[BLOCKS])
+{
+	for (size_t i = 1; i < BLOCKS; i++)
+		if (minima[i] != minima[0])
+			return false;
+	return true;
+}
+
 static void block_minima(const struct lt_point *points, double minima[BLOCKS])
 {
 	for (size_t i = 0; i < LT_HISTORY_POINTS; i++) {
@@ -90,21 +114,25 @@ static void block_minima(const struct lt_point *points, double minima[BLOCKS])
 }
 
 /*
- * The p-value of the trend in a window, with the price of looking: among all k windows of a level
- * so far Σ 1/(k(k+1)) < 1, and every level is looked at.  So the error of all looks ever taken at a
- * site stays below the level asked for, however often reports are made.
+ * The p-value of the trend in a window, with the price of looking: among the first k windows of a
+ * level Σ 1/(k(k+1)) < 1, and every level is looked at.  From the 12th window on the price stays,
+ * or what starts late in a long life would be found late.  False: the minima are flat, and p is 1.
  */
-static double trend_p(const struct lt_verdict_context *context,
-		      const struct lt_verdict_input *input, unsigned int level, unsigned int levels)
+static bool trend_p(const struct lt_verdict_context *context, const struct lt_verdict_input *input,
+		    const struct test *test, unsigned int level, double *p)
 {
 	struct lt_point points[LT_HISTORY_POINTS];
-	double minima[BLOCKS], looks = ceil(context->now_s / window_s(level)), p;
+	double minima[BLOCKS], looks = fmin(ceil(context->now_s / window_s(level)), LOOKS_MAX);
 
+	*p = 1;
 	if (lt_history_points(input->history, level, points) < LT_HISTORY_POINTS)
-		return 1;
+		return false;
 	block_minima(points, minima);
-	p = lt_robust_rising_p(minima, BLOCKS) * looks * (looks + 1) * levels;
-	return p < 1 ? p : 1;
+	if (is_flat(minima))
+		return false;
+	*p = fmin(lt_robust_rising_in(&test->rising, minima) * looks * (looks + 1) * test->levels,
+		  1);
+	return true;
 }
 
 /* The share of acquires that reached maturity: those of the last 32 points that could by now. */
@@ -150,11 +178,13 @@ static struct window look(const struct lt_verdict_context *context,
 	struct window window = { .level = level,
 				 .complete = context->now_s >> (2 * level),
 				 .live_count = input->live_count };
+	const struct lt_sample *last_sample = lt_history_last(input->history);
 	uint64_t before;
 
 	(void)lt_history_points(input->history, level, points);
 	block_minima(points, window.minima);
-	window.slope = lt_robust_slope(window.minima, BLOCKS);
+	if (!is_flat(window.minima))
+		window.slope = lt_robust_slope(window.minima, BLOCKS);
 	before = matured_of(first);
 	for (size_t i = 0; i < LT_HISTORY_POINTS; i++) {
 		uint64_t matured = matured_of(&points[i]);
@@ -167,6 +197,9 @@ static struct window look(const struct lt_verdict_context *context,
 	window.released = less(last->released_above, first->released_above);
 	window.ever_matured = matured_of(last);
 	window.ever_released = last->released_above;
+	window.outlived = context->now_s >=
+			  (uint64_t)last_sample->born_max_s[level] +
+				  OUTLIVED_AGES * (uint64_t)last_sample->age_max_s[level];
 	window.survivors_grew = last->alive_above > first->alive_above;
 	window.unknown = unknown_released(context, level);
 	window.survival = survival_of(points, window.complete);
@@ -196,7 +229,8 @@ static bool turns_over(const struct window *window)
 {
 	return !window->matured ||
 	       (double)window->released > SEEN_RELEASED_MAX * (double)window->matured ||
-	       (double)window->ever_released > EVER_RELEASED_MAX * (double)window->ever_matured;
+	       (!window->outlived &&
+		(double)window->ever_released > EVER_RELEASED_MAX * (double)window->ever_matured);
 }
 
 static bool is_lossy(const struct window *window)
@@ -213,11 +247,44 @@ static bool replaces_old(const struct window *window)
 	return window->unknown && (double)window->unknown >= UNKNOWN_SHARE_MAX * (double)matured;
 }
 
+/* Can a survivor be old enough in this block? */
+static bool can_mature(const struct window *window, size_t block)
+{
+	uint32_t end = window->complete - LT_HISTORY_POINTS + BLOCK_POINTS * (uint32_t)(block + 1);
+
+	return end >= MATURITY_POINTS + MATURITY_GRAIN;
+}
+
+/*
+ * How many survivors come or go together, at least 1: the variance of their number per block over
+ * its mean, from successive differences (a load that drifts is no dispersion), without the largest
+ * one (nor is one step).  The first block lacks those of its first point.
+ */
+static double dispersion(const struct window *window)
+{
+	double sum = 0, largest = 0, mean = 0, square;
+	size_t blocks = 0;
+
+	for (size_t i = 1; i < BLOCKS; i++) {
+		if (!can_mature(window, i))
+			continue;
+		mean += (double)window->in[i];
+		if (blocks++) {
+			square = (double)window->in[i] - (double)window->in[i - 1];
+			square *= square;
+			sum += square;
+			largest = fmax(largest, square);
+		}
+	}
+	mean /= (double)blocks;
+	return mean > 0 ? fmax(1, (sum - largest) / (2 * ((double)blocks - 2)) / mean) : 1;
+}
+
 static bool has_few(const struct window *window)
 {
 	double released = (double)window->released;
 
-	return window->exposure / LIFETIME_WINDOWS <
+	return window->exposure / dispersion(window) / LIFETIME_WINDOWS <
 	       released + POISSON_99 * sqrt(released) + POISSON_99_ZERO;
 }
 
@@ -228,10 +295,7 @@ static bool is_burst(const struct window *window)
 	uint64_t recent = 0;
 
 	for (size_t i = 0; i < BLOCKS; i++) {
-		uint32_t end = window->complete - LT_HISTORY_POINTS +
-			       BLOCK_POINTS * (uint32_t)(i + 1);
-
-		quiet += !window->in[i] && end >= MATURITY_POINTS + MATURITY_GRAIN;
+		quiet += !window->in[i] && can_mature(window, i);
 		recent += i >= BLOCKS - LATEST_BLOCKS ? window->in[i] : 0;
 	}
 	return quiet > QUIET_BLOCKS_MAX || !recent;
@@ -257,9 +321,11 @@ static struct lt_evidence no_evidence(enum lt_verdict verdict, enum lt_reason re
 	return (struct lt_evidence){
 		.verdict = verdict,
 		.reason = reason,
+		.growth_per_hour = NAN,
 		.growth_low = NAN,
 		.growth_high = NAN,
 		.survival = NAN,
+		.maturity_s = NAN,
 		.p_value = NAN,
 	};
 }
@@ -315,30 +381,48 @@ static struct lt_evidence judge_young(const struct lt_verdict_input *input)
 	return evidence;
 }
 
-/* One site: p_values per level, threshold: what is significant among all sites. */
+/* A long window tells late that a growth came to its end: a shorter one tells earlier. */
+static bool has_finished(const struct lt_verdict_context *context,
+			 const struct lt_verdict_input *input, const struct window *window)
+{
+	unsigned int shorter = window->level < FINISH_LEVELS ? window->level : FINISH_LEVELS;
+	struct window recent = look(context, input, window->level - shorter);
+	double expected = (double)window->matured / span_s(shorter);
+
+	return shorter && expected >= FINISH_SURVIVORS &&
+	       (double)recent.matured < FINISH_SHARE_MAX * expected &&
+	       recent.minima[0] == recent.minima[BLOCKS - 1];
+}
+
+/* One site: p_values per level. */
 static struct lt_evidence judge_site(const struct lt_verdict_context *context,
-				     const struct lt_verdict_input *input, const double *p_values,
-				     unsigned int levels, double threshold)
+				     const struct lt_verdict_input *input, const struct test *test,
+				     const double *p_values)
 {
 	struct lt_evidence evidence = { 0 };
 	bool decided = false;
 
 	/* The longest window that shows a leak decides, else the longest that shows growth. */
-	for (unsigned int level = levels; level-- > 0;) {
-		bool significant = p_values[level] <= threshold;
+	for (unsigned int level = test->levels; level-- > 0;) {
+		bool significant = p_values[level] <= test->threshold;
 
 		if (!significant && (decided || level > 0))
 			continue;
 		/* Without any growth, the longest window describes the site. */
-		struct window window = look(context, input, significant ? level : levels - 1);
+		struct window window = look(context, input, significant ? level : test->levels - 1);
 		struct lt_evidence found = judge_window(context, &window, significant);
 
+		if (found.verdict == LT_VERDICT_LEAKING && has_finished(context, input, &window)) {
+			found.verdict = LT_VERDICT_STABLE;
+			found.reason = LT_REASON_STOPPED;
+		}
 		if (!decided || found.verdict == LT_VERDICT_LEAKING)
 			evidence = found;
 		decided = true;
 		if (found.verdict == LT_VERDICT_LEAKING)
 			break;
 	}
+	evidence.p_value = fmin(p_values[evidence.level] * test->adjustment, 1);
 	return evidence;
 }
 
@@ -347,59 +431,94 @@ struct tested {
 	size_t input;
 };
 
-/* Tests what is alive: a site without live resources grows nothing and need not be paid for. */
+/* Has the live size been the same in every window that is looked at? */
+static bool is_still(const struct lt_verdict_context *context, const struct lt_verdict_input *input,
+		     const struct test *test)
+{
+	unsigned int longest = test->levels - 1;
+
+	return lt_history_still_since(input->history) + window_s(longest) + span_s(longest) <=
+	       context->now_s;
+}
+
+/*
+ * Tests what is alive: a site without live resources grows nothing.  lowest: of each site that the
+ * test could find at all; the others need not be paid for (Tarone 1990).
+ */
 static size_t test_sites(const struct lt_verdict_context *context,
-			 const struct lt_verdict_input *inputs, size_t count, unsigned int levels,
-			 struct tested *tested, double *lowest)
+			 const struct lt_verdict_input *inputs, size_t count,
+			 const struct test *test, struct tested *tested, double *lowest,
+			 size_t *family)
 {
 	size_t made = 0;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count && test->levels; i++) {
+		struct tested *site = &tested[made];
+		bool still, counts = false;
+		double least = 1;
+
 		if (!inputs[i].live_count)
 			continue;
-		tested[made].input = i;
-		lowest[made] = 1;
-		for (unsigned int level = 0; level < levels; level++) {
-			double p = trend_p(context, &inputs[i], level, levels);
+		still = is_still(context, &inputs[i], test);
+		site->input = i;
+		for (unsigned int level = 0; level < test->levels; level++) {
+			double *p = &site->p_values[level];
 
-			tested[made].p_values[level] = p;
-			lowest[made] = p < lowest[made] ? p : lowest[made];
+			*p = 1;
+			if (!still)
+				counts |= trend_p(context, &inputs[i], test, level, p);
+			least = fmin(least, *p);
 		}
+		if (counts)
+			lowest[(*family)++] = least;
 		made++;
 	}
 	return made;
+}
+
+/* Benjamini-Hochberg's own bound, so that every window of a site is held against it. */
+static int find_threshold(struct test *test, const double *lowest, size_t family)
+{
+	_lt_free_ double *adjusted = calloc(family + 1, sizeof(*adjusted));
+	size_t found = 0;
+	int err;
+
+	if (!adjusted)
+		return -ENOMEM;
+	err = lt_robust_adjust(lowest, family, adjusted);
+	if (err)
+		return err;
+	for (size_t i = 0; i < family; i++)
+		found += adjusted[i] <= FALSE_DISCOVERY;
+	test->adjustment = (double)family / (double)(found ? found : 1);
+	test->threshold = found ? FALSE_DISCOVERY / test->adjustment : 0;
+	return 0;
 }
 
 int lt_verdict_judge(const struct lt_verdict_context *context,
 		     const struct lt_verdict_input *inputs, size_t count,
 		     struct lt_evidence *evidence)
 {
-	unsigned int levels = usable_levels(context->now_s);
 	_lt_free_ struct tested *tested = calloc(count + 1, sizeof(*tested));
 	_lt_free_ double *lowest = calloc(count + 1, sizeof(*lowest));
-	_lt_free_ double *adjusted = calloc(count + 1, sizeof(*adjusted));
-	double threshold = 0;
-	size_t made;
+	struct test test = { .levels = usable_levels(context->now_s),
+			     .rising = lt_robust_rising(BLOCKS) };
+	size_t made, family = 0;
 	int err;
 
-	if (!tested || !lowest || !adjusted)
+	if (!tested || !lowest)
 		return -ENOMEM;
-	made = test_sites(context, inputs, count, levels, tested, lowest);
-	err = lt_robust_adjust(lowest, made, adjusted);
+	made = test_sites(context, inputs, count, &test, tested, lowest, &family);
+	err = find_threshold(&test, lowest, family);
 	if (err)
 		return err;
-	/* Benjamini-Hochberg's own bound, so that every window of a site is held against it. */
-	for (size_t i = 0; i < made; i++)
-		threshold += adjusted[i] <= FALSE_DISCOVERY ? FALSE_DISCOVERY / (double)made : 0;
 	for (size_t i = 0; i < count; i++)
-		evidence[i] = levels ? no_evidence(LT_VERDICT_STABLE, LT_REASON_NO_GROWTH)
-				     : judge_young(&inputs[i]);
-	for (size_t i = 0; i < made && levels; i++) {
+		evidence[i] = test.levels ? no_evidence(LT_VERDICT_STABLE, LT_REASON_NO_GROWTH)
+					  : judge_young(&inputs[i]);
+	for (size_t i = 0; i < made; i++) {
 		size_t input = tested[i].input;
 
-		evidence[input] = judge_site(context, &inputs[input], tested[i].p_values, levels,
-					     threshold);
-		evidence[input].p_value = adjusted[i];
+		evidence[input] = judge_site(context, &inputs[input], &test, tested[i].p_values);
 	}
 	return 0;
 }

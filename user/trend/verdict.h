@@ -42,15 +42,20 @@ const char *lt_reason_text(enum lt_reason reason);
 struct lt_evidence {
 	enum lt_verdict verdict;
 	enum lt_reason reason;
-	unsigned int level;             /* deciding window */
-	double window_s;                /* its length; 0: none */
-	double growth_per_hour;         /* size units; robust slope over the window */
+	unsigned int level;     /* deciding window */
+	double window_s;        /* its length; 0: none */
+	double growth_per_hour; /* size units; robust slope over the window; NaN when unknown */
 	double growth_low, growth_high; /* 95 % interval; NaN when unknown */
-	double survival; /* share of acquires that outlived maturity_s; NaN when unknown */
-	double maturity_s;
-	uint64_t matured;          /* survivors that reached that age within the window */
+	double survival;   /* share of acquires that outlived maturity_s; NaN when unknown */
+	double maturity_s; /* NaN when there is no window */
+	uint64_t matured;  /* survivors that reached that age within the window */
 	uint64_t matured_released; /* of that age, released within the window */
-	double p_value; /* of the trend, adjusted for sites and looks; NaN when not tested */
+	/*
+	 * Of the trend in the deciding window, times its price for looks and levels, times sites
+	 * tested per site found (Benjamini-Hochberg: significant means <= 0.01).  NaN when not
+	 * tested.
+	 */
+	double p_value;
 };
 
 struct lt_verdict_input {
@@ -61,9 +66,8 @@ struct lt_verdict_input {
 struct lt_verdict_context {
 	uint32_t now_s;       /* since the attach */
 	uint32_t last_loss_s; /* second of the latest release-class loss; UINT32_MAX: none ever */
-	const struct lt_history
-		*unknown;           /* its live_size is unused, acquired_count = unknown releases */
-	double min_growth_per_hour; /* --min-growth; 0: any */
+	const struct lt_history *unknown; /* its live_size = acquired_count = unknown releases */
+	double min_growth_per_hour;       /* --min-growth; 0: any */
 };
 
 /* Judges all sites together (the false discovery rate is over all of them). evidence: one per

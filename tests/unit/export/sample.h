@@ -100,6 +100,7 @@ static inline struct lt_report sample_report(void)
 		.limit_bytes = 512 << 20,
 		.available_bytes = 451 << 20,
 		.explained_ratio = 0.97,
+		.leaking_growth_per_hour = 5.2 * MIB,
 		.totals = { .live_count = 1262,
 			    .live_size = 12 << 20,
 			    .acquired_count = 124034,

@@ -50,6 +50,8 @@ static void json_has_the_schema(void **state)
 	expect(&out, "\"stack_id\":\"0000000000000abc\",\"live_bytes\":5242880,");
 	expect(&out, "\"survival\":0.01,");
 	expect(&out, "\"p_value\":1e-06,\"oldest_age_s\":240,\"seconds_to_limit\":12000,");
+	expect(&out, "\"rss_bytes\":63963136,\"rss_growth_bytes\":12582912,");
+	expect(&out, "\"explained_ratio\":0.97,\"leaking_growth_bytes_per_hour\":5452595.2,");
 	expect(&out, "{\"func\":\"make_session\",\"file\":\"/src/app/session.c\",\"line\":42,"
 		     "\"module\":\"/usr/bin/app\",\"offset\":4660,"
 		     "\"build_id\":\"aabbccddeeff00112233\",\"inlined\":true}");
@@ -62,6 +64,120 @@ static void json_has_the_schema(void **state)
 	assert_ptr_equal(strchr(out.data, '\n'), out.data + out.len - 1);
 	for (size_t i = 0; i < LT_COUNTER_COUNT; i++)
 		expect(&out, lt_counter_infos[i].name);
+}
+
+/* A report in which nothing was ever observed. */
+static struct lt_report unknown_report(struct lt_report_site *site)
+{
+	struct lt_report report = sample_report();
+
+	*site = sample_sites[0];
+	site->evidence = (struct lt_evidence){ .growth_per_hour = NAN,
+					       .growth_low = NAN,
+					       .growth_high = NAN,
+					       .survival = NAN,
+					       .maturity_s = NAN,
+					       .p_value = NAN };
+	site->oldest_age_s = site->seconds_to_limit = NAN;
+	report.sites = site;
+	report.site_count = 1;
+	report.rss_growth_bytes = report.explained_ratio = NAN;
+	report.rss_bytes = report.limit_bytes = report.available_bytes = 0;
+	report.collector_cpu_ns = report.collector_rss_bytes = 0;
+	return report;
+}
+
+static void the_unknown_is_null(void **state)
+{
+	static const char *const keys[] = {
+		"\"rss_bytes\"",   "\"rss_growth_bytes\"", "\"explained_ratio\"",
+		"\"limit_bytes\"", "\"available_bytes\"",  "\"growth_bytes_per_hour\"",
+		"\"growth_low\"",  "\"growth_high\"",      "\"survival\"",
+		"\"maturity_s\"",  "\"p_value\"",          "\"oldest_age_s\"",
+		"\"cpu_s\"",
+	};
+	_lt_buf_ struct lt_buf out = { 0 };
+	struct lt_report_site site;
+	struct lt_report report = unknown_report(&site);
+
+	lt_export_json(&report, &out);
+	assert_int_equal(lt_buf_error(&out), 0);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const char *at = strstr(out.data, keys[i]);
+
+		assert_non_null(at);
+		for (; at; at = strstr(at + 1, keys[i]))
+			if (strncmp(at + strlen(keys[i]), ":null", 5) != 0)
+				fail_msg("%.60s", at);
+	}
+}
+
+static void the_unknown_has_no_series(void **state)
+{
+	static const char *const families[] = {
+		"rss_bytes",
+		"explained_ratio",
+		"memory_limit_bytes",
+		"collector_cpu_seconds_total",
+		"collector_rss_bytes",
+		"site_growth_bytes_per_second",
+		"site_growth_objects_per_second",
+		"site_survival_ratio",
+		"site_oldest_age_seconds",
+		"site_time_to_limit_seconds",
+	};
+	_lt_buf_ struct lt_buf out = { 0 };
+	struct lt_report_site site;
+	struct lt_report report = unknown_report(&site);
+
+	lt_export_prometheus(&report, &out);
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+		char text[80];
+
+		snprintf(text, sizeof(text), "# TYPE leaktrace_%s ", families[i]);
+		expect(&out, text);
+		snprintf(text, sizeof(text), "\nleaktrace_%s{", families[i]);
+		assert_null(strstr(out.data, text));
+	}
+	assert_null(strstr(out.data, " NaN\n"));
+}
+
+/* The type of the family that the line belongs to, from the TYPE line before it. */
+static bool is_counter(const struct lt_buf *out, const char *line)
+{
+	char text[120];
+
+	snprintf(text, sizeof(text), "# TYPE %.*s counter\n", (int)strcspn(line, "{"), line);
+	return strstr(out->data, text);
+}
+
+/* A site that enters the top leaves the others: their sums may fall, which no counter may. */
+static void others_have_no_counters(void **state)
+{
+	_lt_buf_ struct lt_buf out = { 0 };
+	struct lt_report report = sample_report();
+	size_t gauges = 0, counters = 0;
+
+	lt_export_prometheus(&report, &out);
+	for (const char *line = out.data; *line; line = strchr(line, '\n') + 1) {
+		const char *end = strchr(line, '\n');
+		const char *other = strstr(line, "stack=\"other\"");
+
+		if (line[0] == '#')
+			continue;
+		counters += is_counter(&out, line);
+		if (!other || other > end)
+			continue;
+		assert_false(is_counter(&out, line));
+		gauges++;
+	}
+	assert_int_equal(gauges, 2); /* live bytes, live objects */
+	assert_true(counters > 10);
+	expect(&out, "# TYPE leaktrace_acquired_total counter\n"
+		     "leaktrace_acquired_total{pid=\"4242\"} 124034\n");
+	expect(&out, "# TYPE leaktrace_released_total counter\n"
+		     "leaktrace_released_total{pid=\"4242\"} 122772\n");
+	expect(&out, "\nleaktrace_leaking_growth_bytes_per_second{pid=\"4242\"} 1514.609778\n");
 }
 
 static void prometheus_has_the_families(void **state)
@@ -116,12 +232,19 @@ static void promtool_accepts(void **state)
 {
 	_lt_buf_ struct lt_buf out = { 0 };
 	struct lt_report report = sample_report();
-	struct lt_report empty = { .explained_ratio = NAN, .target = { 1, 1, "", "", "" } };
+	struct lt_report empty = { .rss_growth_bytes = NAN,
+				   .explained_ratio = NAN,
+				   .target = { 1, 1, "", "", "" } };
+	struct lt_report_site site;
+	struct lt_report unknown = unknown_report(&site);
 
 	lt_export_prometheus(&report, &out);
 	check_with_promtool(out.data, out.len, "check metrics");
 	lt_buf_clear(&out);
 	lt_export_prometheus(&empty, &out);
+	check_with_promtool(out.data, out.len, "check metrics");
+	lt_buf_clear(&out);
+	lt_export_prometheus(&unknown, &out);
 	check_with_promtool(out.data, out.len, "check metrics");
 }
 
@@ -129,6 +252,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_has_the_schema),
+		cmocka_unit_test(the_unknown_is_null),
+		cmocka_unit_test(the_unknown_has_no_series),
+		cmocka_unit_test(others_have_no_counters),
 		cmocka_unit_test(prometheus_has_the_families),
 		cmocka_unit_test(promtool_accepts),
 	};

@@ -216,6 +216,38 @@ static void failed_write_leaves_the_old_file(void **state)
 	assert_int_equal(entries(), 1);
 }
 
+/* Ours and root's may be written to; another user's would hand him our output. */
+static void fifos_of_others_are_refused(void **state)
+{
+	const char *path = in_directory("fifo");
+	FILE *file = NULL;
+	int reader;
+	char got;
+
+	assert_int_equal(mkfifo(path, 0666), 0);
+	reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_true(reader >= 0);
+	assert_int_equal(lt_output_open(path, &file), 0);
+	fputs("x", file);
+	fclose(file);
+	assert_int_equal(read(reader, &got, 1), 1);
+	assert_int_equal(got, 'x');
+	file = NULL;
+	if (geteuid()) {
+		close(reader);
+		print_message("only root can give a FIFO away: not tried\n");
+		return;
+	}
+	assert_int_equal(chown(path, NOBODY, NOBODY), 0);
+	assert_int_equal(lt_output_open(path, &file), -EPERM);
+	assert_null(file);
+	assert_int_equal(chown(path, 0, 0), 0);
+	assert_int_equal(seteuid(NOBODY), 0);
+	assert_int_equal(chmod(directory, 0700), -1); /* proves that we are somebody else */
+	assert_int_equal(seteuid(0), 0);
+	close(reader);
+}
+
 static void given_descriptors(void **state)
 {
 	char path[32], got[2];
@@ -244,6 +276,7 @@ int main(void)
 		TEST(no_foreign_file_is_touched),       TEST(strange_paths),
 		TEST(directory_without_rights),         TEST(full_device),
 		TEST(failed_write_leaves_the_old_file), TEST(given_descriptors),
+		TEST(fifos_of_others_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,7 +50,7 @@ static void names_the_leak(void **state)
 	struct lt_report report = sample_report();
 	char *text = render(&report, false, false, 100);
 
-	expect(text, "(pid 4242, 7 inside its namespace, glibc)  report 3 after 4 min 12 s");
+	expect(text, "(pid 4242, 7 inside its namespace)  report 3 after 4 min 12 s  19:26:34Z\n");
 	expect(text, "RSS 61.0 MiB, +12.0 MiB since the attach; tracked live 12.0 MiB");
 	expect(text, "97 % of the growth");
 	expect(text, "1 site leaking: 5.2 MiB/h; at this rate the memory limit (512 MiB) is");
@@ -70,12 +70,139 @@ static void names_the_leak(void **state)
 	free(text);
 	text = render(&report, false, false, 160);
 	expect(text, "  /src/app/session.c:42\n");
+	expect(text, "(pid 4242, 7 inside its namespace, glibc)  report 3 after 4 min 12 s  19:2");
 	free(text);
 	text = render(&report, true, true, 100);
 	expect(text, "\x1b[1;31mLEAKING\x1b[0m");
 	expect(text, "note:");
 	expect(text, "leaktrace itself: 1.0 % CPU, 34.0 MiB of memory");
 	assert_null(strstr(text, "\x1b[31minx")); /* the target's own colours */
+	free(text);
+}
+
+/* One line, whatever has to be left out. */
+static void the_title_fits(void **state)
+{
+	static const struct {
+		const char *comm;
+		uint32_t ns_pid;
+		bool verbose;
+		unsigned int columns;
+		const char *title;
+	} titles[] = {
+		{ "nginx", 0, false, 80,
+		  "leaktrace nginx (pid 18576, glibc)  final report 7 after 1 min 10 s  "
+		  "20:12:42Z\n" },
+		{ "redis-server", 0, false, 80,
+		  "leaktrace redis-server (pid 18576)  final report 7 after 1 min 10 s  "
+		  "20:12:42Z\n" },
+		{ "redis-server", 0, true, 80,
+		  "leaktrace redis-server (pid 18576)  final report 7 after 1 min 10 s\n" },
+		{ "a", 12, false, 85,
+		  "leaktrace a (pid 18576, 12 inside its namespace)  final report 7 after 1 min 10 "
+		  "s\n" },
+		{ "redis-server", 12, false, 80,
+		  "leaktrace redis-server (pid 18576)  final report 7 after 1 min 10 s\n" },
+	};
+
+	for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
+		struct lt_report report = { .final = true,
+					    .sequence = 7,
+					    .elapsed_s = 70,
+					    .realtime_s = 1763669562,
+					    .rss_growth_bytes = NAN,
+					    .explained_ratio = NAN,
+					    .target = { 18576, titles[i].ns_pid, titles[i].comm, "",
+							"glibc" } };
+		char *text = render(&report, false, titles[i].verbose, titles[i].columns);
+
+		if (strncmp(text, titles[i].title, strlen(titles[i].title)) != 0)
+			fail_msg("not \"%s\" but:\n%s", titles[i].title, text);
+		free(text);
+	}
+}
+
+/* "10 %", "16.2 MiB", "50 s": never on two lines, at whatever width the line breaks. */
+static void numbers_keep_their_units(void **state)
+{
+	struct lt_report_site site = sample_sites[0];
+	struct lt_report report = sample_report();
+
+	site.live_count = site.evidence.matured = 3521;
+	site.evidence.survival = 1;
+	report.sites = &site;
+	report.site_count = 1;
+	for (unsigned int columns = 80; columns < 260; columns++) {
+		char *text = render(&report, true, true, columns), *rest = text, *line;
+
+		while ((line = strsep(&rest, "\n"))) {
+			size_t len = strlen(line);
+			const char *next = rest ? rest + strspn(rest, " ") : "";
+
+			/* A continuation: indented, and neither a frame nor a new sentence. */
+			if (len && rest && rest[0] == ' ' && next[0] != '#' &&
+			    line[len - 1] >= '0' && line[len - 1] <= '9' && !strstr(line, "     #"))
+				fail_msg("%u columns: \"%s\" goes on with \"%s\"", columns, line,
+					 next);
+		}
+		free(text);
+	}
+}
+
+static void more_than_the_growth(void **state)
+{
+	struct lt_report report = sample_report();
+	char *text;
+
+	report.explained_ratio = 1.31;
+	text = render(&report, false, false, 160);
+	expect(text, "1,262 blocks: more than the growth (reused or untouched pages)\n");
+	assert_null(strstr(text, "131"));
+	free(text);
+}
+
+/* Leaks below the top bring the limit nearer, too. */
+static void the_headline_counts_all_leaks(void **state)
+{
+	struct lt_report report = sample_report();
+	char *text;
+
+	report.verdict_counts[LT_VERDICT_LEAKING] = 40;
+	report.leaking_growth_per_hour = 451 * MIB;
+	text = render(&report, false, false, 120);
+	expect(text, "40 sites leaking: 451 MiB/h; at this rate the memory limit (512 MiB) is "
+		     "reached in 1 h\n");
+	free(text);
+}
+
+static void the_unknown_is_left_out(void **state)
+{
+	struct lt_report_site site = sample_sites[0];
+	struct lt_report report = sample_report();
+	char *text;
+
+	site.evidence.growth_per_hour = site.evidence.growth_low = site.evidence.growth_high = NAN;
+	site.evidence.maturity_s = site.evidence.survival = site.evidence.p_value = NAN;
+	site.oldest_age_s = site.seconds_to_limit = NAN;
+	report.sites = &site;
+	report.site_count = 1;
+	report.final = true;
+	report.rss_growth_bytes = report.explained_ratio = NAN;
+	report.leaking_growth_per_hour = 0;
+	report.collector_cpu_ns = report.collector_rss_bytes = 0;
+	for (int verbose = 0; verbose < 2; verbose++) {
+		text = render(&report, false, verbose, 120);
+		expect(text, "RSS 61.0 MiB; tracked live 12.0 MiB in 1,262 blocks\n");
+		expect(text, "#1 LEAKING heap  5.0 MiB in 1,240 blocks\n");
+		assert_null(strstr(text, " ? "));
+		assert_null(strstr(text, " ?/h"));
+		assert_null(strstr(text, "nan"));
+		assert_null(strstr(text, "leaktrace itself"));
+		free(text);
+	}
+	report.rss_bytes = 0;
+	text = render(&report, false, false, 120);
+	assert_null(strstr(text, "RSS"));
 	free(text);
 }
 
@@ -126,6 +253,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_line_exceeds_the_terminal),
 		cmocka_unit_test(names_the_leak),
+		cmocka_unit_test(the_title_fits),
+		cmocka_unit_test(numbers_keep_their_units),
+		cmocka_unit_test(more_than_the_growth),
+		cmocka_unit_test(the_headline_counts_all_leaks),
+		cmocka_unit_test(the_unknown_is_left_out),
 		cmocka_unit_test(says_why_it_ended),
 		cmocka_unit_test(quiet_beginnings),
 	};

@@ -138,6 +138,68 @@ static void numbers(void **state)
 	lt_report_free(report);
 }
 
+/* Whether shown or not, and only what is leaking by bytes and known to grow. */
+static void all_leaks_are_summed(void **state)
+{
+	struct scene *scene = *state;
+	struct lt_report *report;
+
+	scene->input.top = 1;
+	scene->evidence[0] = (struct lt_evidence){ .verdict = LT_VERDICT_LEAKING,
+						   .growth_per_hour = 1000 };
+	scene->evidence[2] = (struct lt_evidence){ .verdict = LT_VERDICT_SUSPECT,
+						   .growth_per_hour = 7 };
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_int_equal(report->site_count, 1);
+	assert_true(report->leaking_growth_per_hour == (1 << 20) + 1000);
+	lt_report_free(report);
+	scene->evidence[0].growth_per_hour = NAN;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_true(report->leaking_growth_per_hour == 1 << 20);
+	lt_report_free(report);
+}
+
+static void never_observed_is_unknown(void **state)
+{
+	struct scene *scene = *state;
+	struct lt_event_process none = { 0 };
+	struct lt_report *report;
+
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_true(report->rss_growth_bytes == 12 << 20);
+	lt_report_free(report);
+	scene->now.rss_bytes = 4 << 20;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_true(report->rss_growth_bytes == -(6 << 20));
+	lt_report_free(report);
+	scene->input.process = scene->input.process_first = &none;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_true(isnan(report->rss_growth_bytes));
+	assert_true(isnan(report->explained_ratio));
+	lt_report_free(report);
+	scene->input.process = scene->input.process_first = NULL;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_true(isnan(report->rss_growth_bytes));
+	lt_report_free(report);
+}
+
+/* An executable mapping without a file is announced as a module without a path. */
+static void jit_code_has_no_module(void **state)
+{
+	struct scene *scene = *state;
+	struct lt_event_module jit = { 1, 0x8000, 0xa000, 0, "", NULL, 0 };
+	const struct lt_report_frame *frame;
+	struct lt_report *report;
+
+	assert_int_equal(lt_symbol_store_add_module(scene->symbols, &jit), 0);
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	frame = &report->sites[0].frames[2];
+	assert_string_equal(frame->module, "");
+	assert_string_equal(frame->build_id, "");
+	assert_int_equal(frame->offset, 0x8fff);
+	lt_report_free(report);
+}
+
 static void frames_are_expanded(void **state)
 {
 	struct scene *scene = *state;
@@ -185,15 +247,32 @@ static void asks_for_unknown_addresses_of_the_top(void **state)
 	assert_int_equal(lt_report_wanted(&scene->input, count_wanted, wanted), -77);
 }
 
+/* Looked up in vain before its module was known: asked again once it is. */
+static void asks_again_when_a_module_appears(void **state)
+{
+	struct scene *scene = *state;
+	struct lt_event_symbol nothing = { .pc = 0x8fff };
+	struct lt_event_module module = { 1, 0x8000, 0xa000, 0, "/lib/late.so", NULL, 0 };
+	uint64_t wanted[3] = { 0 };
+
+	assert_int_equal(lt_symbol_store_add_symbol(scene->symbols, &nothing), 0);
+	assert_int_equal(lt_report_wanted(&scene->input, count_wanted, wanted), 0);
+	assert_int_equal(wanted[0], 1); /* the leaf of the second site */
+	assert_int_equal(lt_symbol_store_add_module(scene->symbols, &module), 0);
+	memset(wanted, 0, sizeof(wanted));
+	assert_int_equal(lt_report_wanted(&scene->input, count_wanted, wanted), 0);
+	assert_int_equal(wanted[0], 3);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(ranks_and_sums),
-		TEST(numbers),
-		TEST(frames_are_expanded),
-		TEST(asks_for_unknown_addresses_of_the_top),
+		TEST(ranks_and_sums),         TEST(numbers),
+		TEST(all_leaks_are_summed),   TEST(never_observed_is_unknown),
+		TEST(jit_code_has_no_module), TEST(asks_again_when_a_module_appears),
+		TEST(frames_are_expanded),    TEST(asks_for_unknown_addresses_of_the_top),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

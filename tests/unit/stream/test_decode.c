@@ -22,7 +22,6 @@ union wire {
 	struct lt_wire_header header;
 	struct lt_wire_acquire acquire;
 	struct lt_wire_release release;
-	struct lt_wire_exit exit;
 	struct lt_wire_stack stack;
 	uint64_t words[sizeof(struct lt_wire_stack) / 8 + LT_MAX_FRAMES + 2];
 };
@@ -119,47 +118,6 @@ static void test_stack(void **state)
 	assert_int_equal(decode(&wire, header + 8, &event), 0);
 }
 
-static void test_exec(void **state)
-{
-	union wire wire = { .header = HEADER(LT_WIRE_EXEC, LT_KIND_NONE) };
-	struct lt_event event;
-
-	assert_int_equal(decode(&wire, sizeof(wire.header), &event), 0);
-	assert_int_equal(event.type, LT_EVENT_EXEC);
-	wire.header.kind = LT_KIND_HEAP;
-	refused(&wire, sizeof(wire.header));
-}
-
-static void test_exit(void **state)
-{
-	static const struct {
-		uint32_t wire, reason;
-		int32_t status;
-	} cases[] = {
-		{ 0, LT_END_EXITED, 0 },          { 3 << 8, LT_END_EXITED, 3 },
-		{ 255 << 8, LT_END_EXITED, 255 }, { 9, LT_END_KILLED, 9 },
-		{ 11 | 0x80, LT_END_KILLED, 11 }, /* with a core dump */
-		{ 64, LT_END_KILLED, 64 },
-	};
-	union wire wire = { .exit = { .header = HEADER(LT_WIRE_EXIT, LT_KIND_NONE) } };
-	struct lt_event event;
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		wire.exit.status = cases[i].wire;
-		assert_int_equal(decode(&wire, sizeof(wire.exit), &event), 0);
-		assert_int_equal(event.type, LT_EVENT_END);
-		assert_int_equal(event.end.reason, cases[i].reason);
-		assert_int_equal(event.end.status, cases[i].status);
-	}
-	wire.exit.status = 0x7f; /* stopped, not ended */
-	refused(&wire, sizeof(wire.exit));
-	wire.exit.status = 1 << 16;
-	refused(&wire, sizeof(wire.exit));
-	wire.exit.status = 0;
-	wire.exit.reserved = 1;
-	refused(&wire, sizeof(wire.exit));
-}
-
 static void test_header(void **state)
 {
 	union wire good = { .acquire = { HEADER(LT_WIRE_ACQUIRE, LT_KIND_HEAP), 1, 2, 3 } };
@@ -193,9 +151,10 @@ static void test_header(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_acquire), cmocka_unit_test(test_release_and_restore),
-		cmocka_unit_test(test_stack),   cmocka_unit_test(test_exec),
-		cmocka_unit_test(test_exit),    cmocka_unit_test(test_header),
+		cmocka_unit_test(test_acquire),
+		cmocka_unit_test(test_release_and_restore),
+		cmocka_unit_test(test_stack),
+		cmocka_unit_test(test_header),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,6 +151,59 @@ static void symbols_are_bounded(void **state)
 	lt_symbol_store_free(store);
 }
 
+static int lookup(struct lt_symbol_store *store, uint64_t pc)
+{
+	const struct lt_source_frame *frames;
+	uint32_t count;
+
+	return lt_symbol_store_symbol(store, pc, &frames, &count);
+}
+
+/* dlclose, then dlopen of another library at the same address. */
+static void a_new_module_drops_old_symbols(void **state)
+{
+	struct lt_symbol_store *store = new_store();
+	struct lt_source_frame frame = { "old_function", "old.c", 1, false };
+	struct lt_event_symbol symbol = { .frames = &frame, .frame_count = 1 };
+	const uint64_t pcs[] = { 0x1fff, 0x2000, 0x2fff, 0x3000 };
+
+	assert_int_equal(add(store, 0x1000, 0x4000, 0, "/old.so", 1), 0);
+	for (size_t i = 0; i < 4; i++) {
+		symbol.pc = pcs[i];
+		assert_int_equal(lt_symbol_store_add_symbol(store, &symbol), 0);
+	}
+	assert_int_equal(add(store, 0x1000, 0x4000, 0, "/old.so", 1), 0); /* told again */
+	assert_int_equal(lookup(store, 0x2000), 0);
+	assert_int_equal(add(store, 0x2000, 0x3000, 0, "/new.so", 2), 0);
+	assert_int_equal(lookup(store, 0x1fff), 0);
+	assert_int_equal(lookup(store, 0x2000), -ENOENT);
+	assert_int_equal(lookup(store, 0x2fff), -ENOENT);
+	assert_int_equal(lookup(store, 0x3000), 0);
+	lt_symbol_store_free(store);
+}
+
+/* Anonymous memory hides what was there, but gives no module; stacks in it stay apart. */
+static void anonymous_code_is_no_module(void **state)
+{
+	struct lt_symbol_store *store = new_store();
+	uint64_t first[] = { 0x1010 }, second[] = { 0x5010 }, third[] = { 0x9010 };
+
+	assert_int_equal(add(store, 0x1000, 0x2000, 0, "/lib/a.so", 1), 0);
+	assert_int_equal(add(store, 0x1000, 0x2000, 0, "", 0), 0);
+	assert_int_equal(add(store, 0x5000, 0x6000, 0, "", 0), 0);
+	assert_int_equal(add(store, 0x9000, 0xa000, 0, "[anon:v8]", 0), 0);
+	assert_int_equal(add(store, 0xd000, 0xe000, 0, "[vdso]", 0), 0);
+	assert_null(lt_symbol_store_module(store, 0x1010));
+	assert_null(lt_symbol_store_module(store, 0x5010));
+	assert_null(lt_symbol_store_module(store, 0x9010));
+	expect(store, 0xd010, "[vdso]", 0x10);
+	assert_true(lt_symbol_store_stable_id(store, first, 1) !=
+		    lt_symbol_store_stable_id(store, second, 1));
+	assert_true(lt_symbol_store_stable_id(store, second, 1) !=
+		    lt_symbol_store_stable_id(store, third, 1));
+	lt_symbol_store_free(store);
+}
+
 static void stable_ids_survive_a_restart(void **state)
 {
 	struct lt_symbol_store *first = new_store(), *second = new_store(), *other = new_store();
@@ -181,6 +234,8 @@ int main(void)
 		cmocka_unit_test(modules_are_bounded),
 		cmocka_unit_test(symbols_are_copied_and_replaced),
 		cmocka_unit_test(symbols_are_bounded),
+		cmocka_unit_test(a_new_module_drops_old_symbols),
+		cmocka_unit_test(anonymous_code_is_no_module),
 		cmocka_unit_test(stable_ids_survive_a_restart),
 	};
 

@@ -146,6 +146,8 @@ static void sample(struct sim *sim)
 			values.alive_above[level] = lt_cohorts_alive_above(&site->cohorts, level);
 			values.released_above[level] = lt_cohorts_released_above(&site->cohorts,
 										 level);
+			values.born_max_s[level] = lt_cohorts_born_max_above(&site->cohorts, level);
+			values.age_max_s[level] = lt_cohorts_age_max_above(&site->cohorts, level);
 		}
 		assert_true(i < MAX_SITES);
 		if (!sim->histories[i])
@@ -153,6 +155,7 @@ static void sample(struct sim *sim)
 		assert_int_equal(lt_history_sample(sim->histories[i], now_s, &values), 0);
 	}
 	unknown.acquired_count = lt_model_totals(sim->model)->unknown_released;
+	unknown.live_size = unknown.acquired_count;
 	assert_int_equal(lt_history_sample(sim->unknown, now_s, &unknown), 0);
 }
 
@@ -680,7 +683,8 @@ static void test_young_estimate(void **state)
 
 	start(&sim, 5, 100);
 	run_until(&sim, &scenario, 5);
-	assert_true(sim.evidence[0].growth_per_hour == 0);
+	assert_true(isnan(sim.evidence[0].growth_per_hour));
+	assert_true(isnan(sim.evidence[0].maturity_s));
 	assert_true(isnan(sim.evidence[0].survival));
 	run_until(&sim, &scenario, 20);
 	assert_true(fabs(sim.evidence[0].growth_per_hour / (10 * 64 * 3600.0) - 1) < 0.01);

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/feed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define NS_PER_S 1000000000ULL
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+int lt_feed_emit(void *context, const struct lt_event *event)
+{
+	struct lt_session *session = context;
+	int err;
+
+	if (session->recorder) {
+		err = lt_recorder_write(session->recorder, event);
+		if (err == -EINVAL) {
+			lt_warn("an event of type %u is too large for the recording", event->type);
+		} else if (err) {
+			lt_error("cannot write %s: %s; recording stops here",
+				 session->options->record, strerror(-err));
+			lt_recorder_close(session->recorder);
+			session->recorder = NULL;
+			session->record_failed = true;
+		}
+	}
+	return lt_pipeline_apply(session->pipeline, event);
+}
+
+bool lt_feed_target_ended(struct lt_session *session)
+{
+	int status;
+
+	switch (lt_tracer_ended(session->tracer, &status)) {
+	case LT_TRACER_RUNNING:
+		return false;
+	case LT_TRACER_EXEC:
+		session->end = (struct lt_event_end){ .reason = LT_END_EXEC };
+		return true;
+	case LT_TRACER_EXIT:
+		break;
+	}
+	session->end = WIFSIGNALED(status)
+			       ? (struct lt_event_end){ LT_END_KILLED, WTERMSIG(status) }
+			       : (struct lt_event_end){ LT_END_EXITED, WEXITSTATUS(status) };
+	return true;
+}
+
+static struct lt_event session_event(const struct lt_session *session, enum lt_event_type type)
+{
+	return (struct lt_event){
+		.type = (uint8_t)type,
+		.tgid = (uint32_t)session->process.tgid_init,
+		.time_ns = session->now_ns,
+	};
+}
+
+static int emit_target(struct lt_session *session)
+{
+	struct lt_event event = session_event(session, LT_EVENT_TARGET);
+
+	event.target = (struct lt_event_target){
+		.start_ticks = session->process.start_ticks,
+		.realtime_offset_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC),
+		.ns_pid = (uint32_t)session->process.ns_pid,
+		.interval_ns = (uint64_t)(session->options->interval_s * NS_PER_S),
+		.comm = session->process.comm,
+		.exe = session->process.exe,
+		.allocator = session->plan.file_count ? session->plan.files[0].family->name : "",
+	};
+	return lt_feed_emit(session, &event);
+}
+
+static int emit_counters(struct lt_session *session)
+{
+	struct lt_event event = session_event(session, LT_EVENT_COUNTERS);
+	uint64_t values[LT_COUNTER_COUNT] = { 0 };
+
+	lt_tracer_counters(session->tracer, values);
+	values[LT_COUNTER_BAD_EVENT] += lt_live_bad_events(session->live);
+	event.counters = (struct lt_event_counters){ values, LT_COUNTER_COUNT };
+	return lt_feed_emit(session, &event);
+}
+
+static int emit_process(struct lt_session *session)
+{
+	struct lt_event event = session_event(session, LT_EVENT_PROCESS);
+	struct lt_process self = { .pid = -1, .proc_fd = -1, .pid_fd = -1 };
+	struct lt_memory_usage usage;
+
+	/* Gone, or another image: the last figures stand. */
+	if (lt_process_memory(&session->process, &usage) || lt_feed_target_ended(session))
+		return 0;
+	event.process = (struct lt_event_process){
+		.rss_bytes = usage.rss_bytes,
+		.limit_bytes = usage.limit_bytes,
+		.available_bytes = usage.available_bytes,
+		.collector_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID),
+	};
+	if (lt_process_open(getpid(), &self) == 0) {
+		if (lt_process_memory(&self, &usage) == 0)
+			event.process.collector_rss_bytes = usage.rss_bytes;
+		lt_process_close(&self);
+	}
+	return lt_feed_emit(session, &event);
+}
+
+static int remember_wanted(void *context, uint64_t pc)
+{
+	struct lt_session *session = context;
+	uint64_t *wanted = session->wanted;
+
+	if ((session->wanted_count & (session->wanted_count - 1)) == 0) { /* a power of two: full */
+		size_t room = session->wanted_count ? session->wanted_count * 2 : 1;
+
+		wanted = reallocarray(wanted, room, sizeof(*wanted));
+		if (!wanted)
+			return -ENOMEM;
+		session->wanted = wanted;
+	}
+	wanted[session->wanted_count++] = pc;
+	return 0;
+}
+
+static int emit_symbol(struct lt_session *session, uint64_t pc)
+{
+	struct lt_event event = session_event(session, LT_EVENT_SYMBOL);
+	int err = lt_resolver_lookup(session->resolver, pc, &event.symbol);
+
+	event.symbol.pc = pc;
+	return err ? err : lt_feed_emit(session, &event);
+}
+
+/*
+ * Names for the next report.  Which ones is asked first and looked up afterwards, with the rings
+ * drained in between: a lookup may read a lot of debug info, and a full ring loses releases.
+ * A recording names every site in the end, so that a replay can show more of them.
+ */
+static int emit_symbols(struct lt_session *session, bool final)
+{
+	int err;
+
+	session->wanted_count = 0;
+	err = lt_pipeline_wanted(session->pipeline, session->now_ns, final && session->recorder,
+				 remember_wanted, session);
+	for (size_t i = 0; i < session->wanted_count && err >= 0; i++) {
+		err = emit_symbol(session, session->wanted[i]);
+		if (!err)
+			err = lt_live_drain(session->live);
+	}
+	return err < 0 ? err : 0;
+}
+
+int lt_feed_sample(struct lt_session *session)
+{
+	struct lt_event event;
+	int err;
+
+	session->now_ns = clock_ns(CLOCK_MONOTONIC);
+	err = lt_modules_update(session->modules, session->now_ns);
+	if (!err)
+		err = emit_counters(session);
+	if (err)
+		return err;
+	event = session_event(session, LT_EVENT_SAMPLE);
+	err = lt_feed_emit(session, &event);
+	if (!err && session->recorder)
+		lt_recorder_flush(session->recorder);
+	return err;
+}
+
+int lt_feed_report(struct lt_session *session, bool final)
+{
+	struct lt_event event;
+	int err;
+
+	session->now_ns = clock_ns(CLOCK_MONOTONIC);
+	err = lt_modules_update(session->modules, session->now_ns);
+	if (!err)
+		err = emit_symbols(session, final);
+	if (err)
+		return err;
+	session->now_ns = clock_ns(CLOCK_MONOTONIC);
+	err = emit_counters(session);
+	if (!err)
+		err = emit_process(session);
+	if (err)
+		return err;
+	event = session_event(session, LT_EVENT_REPORT);
+	event.report.final = final;
+	session->reports++;
+	err = lt_feed_emit(session, &event);
+	if (!err && session->recorder)
+		lt_recorder_flush(session->recorder);
+	return err;
+}
+
+int lt_feed_end(struct lt_session *session)
+{
+	struct lt_event event;
+
+	session->now_ns = clock_ns(CLOCK_MONOTONIC);
+	event = session_event(session, LT_EVENT_END);
+	event.end = session->end;
+	return lt_feed_emit(session, &event);
+}
+
+int lt_feed_start(struct lt_session *session)
+{
+	int err;
+
+	session->now_ns = clock_ns(CLOCK_MONOTONIC);
+	err = emit_target(session);
+	if (!err)
+		err = lt_modules_update(session->modules, session->now_ns);
+	return err ? err : emit_process(session);
+}
