@@ -6,7 +6,7 @@ set -eu
 
 build="gcc libc6-dev clang llvm libbpf-dev bpftool libelf-dev libdw-dev zlib1g-dev libzydis-dev
 	libiberty-dev uthash-dev"
-check="$build libcmocka-dev g++ binutils python3 prometheus prometheus-node-exporter memcached nginx-light
+check="$build libcmocka-dev libclang-rt-dev g++ binutils python3 prometheus prometheus-node-exporter memcached nginx-light
 	util-linux mandoc"
 lint="$build clang-format clang-tidy shellcheck"
 bench="$build python3 redis-server redis-tools memcached nginx-light wrk"

@@ -49,6 +49,8 @@ struct window {
 	double exposure;  /* windows lived through by the window's survivors */
 	double survival;
 	uint64_t live_count;
+	unsigned int quiet; /* points at the end during which the size stood still ... */
+	unsigned int pause; /* ... and the most of any such time before */
 	bool survivors_grew;
 	bool outlived; /* all that are young outlived what was ever released */
 	bool lossy;
@@ -192,6 +194,12 @@ static struct window look(const struct lt_verdict_context *context,
 		window.in[i / BLOCK_POINTS] += less(matured, before);
 		window.exposure += (double)less(matured, matured_of(first)) / LT_HISTORY_POINTS;
 		before = matured;
+		if (i && points[i].live_size_min == points[i - 1].live_size_min) {
+			window.quiet++;
+			continue;
+		}
+		window.pause = window.quiet > window.pause ? window.quiet : window.pause;
+		window.quiet = 0;
 	}
 	window.matured = less(matured_of(last), matured_of(first));
 	window.released = less(last->released_above, first->released_above);
@@ -225,12 +233,17 @@ static bool is_replaced(const struct window *window)
 	return window->live_count <= REPLACED_LIVE_MAX && !window->survivors_grew;
 }
 
+/* Were many of all survivors since the attach released? */
+static bool has_turned_over(const struct window *window)
+{
+	return (double)window->ever_released > EVER_RELEASED_MAX * (double)window->ever_matured;
+}
+
 static bool turns_over(const struct window *window)
 {
 	return !window->matured ||
 	       (double)window->released > SEEN_RELEASED_MAX * (double)window->matured ||
-	       (!window->outlived &&
-		(double)window->ever_released > EVER_RELEASED_MAX * (double)window->ever_matured);
+	       (!window->outlived && has_turned_over(window));
 }
 
 static bool is_lossy(const struct window *window)
@@ -283,8 +296,10 @@ static double dispersion(const struct window *window)
 static bool has_few(const struct window *window)
 {
 	double released = (double)window->released;
+	/* Outlived, but not forgotten: what has turned over before must show twice as much. */
+	double lifetimes = LIFETIME_WINDOWS * (has_turned_over(window) ? 2 : 1);
 
-	return window->exposure / dispersion(window) / LIFETIME_WINDOWS <
+	return window->exposure / dispersion(window) / lifetimes <
 	       released + POISSON_99 * sqrt(released) + POISSON_99_ZERO;
 }
 
@@ -370,18 +385,22 @@ static struct lt_evidence judge_young(const struct lt_verdict_input *input)
 {
 	struct lt_evidence evidence = no_evidence(LT_VERDICT_INSUFFICIENT_DATA, LT_REASON_YOUNG);
 	struct lt_point points[LT_HISTORY_POINTS];
-	double values[LT_HISTORY_POINTS];
-	size_t count = lt_history_points(input->history, 0, points);
+	double values[BLOCKS];
+	size_t count = lt_history_points(input->history, 0, points), used = 0;
+	size_t step = (count + BLOCKS - 1) / BLOCKS; /* all pairs of 47 points would take long */
 
 	if (count < YOUNG_POINTS_MIN)
 		return evidence;
-	for (size_t i = 0; i < count; i++)
-		values[i] = (double)points[i].live_size_min;
-	evidence.growth_per_hour = lt_robust_slope(values, count).median * S_PER_HOUR;
+	for (size_t i = 0; i < count; i += step)
+		values[used++] = (double)points[i].live_size_min;
+	evidence.growth_per_hour = lt_robust_slope(values, used).median * S_PER_HOUR / (double)step;
 	return evidence;
 }
 
-/* A long window tells late that a growth came to its end: a shorter one tells earlier. */
+/*
+ * A long window tells late that a growth came to its end: a shorter one tells earlier.  Not a pause
+ * like others in the long window: what leaks once a minute leaks.
+ */
 static bool has_finished(const struct lt_verdict_context *context,
 			 const struct lt_verdict_input *input, const struct window *window)
 {
@@ -391,7 +410,7 @@ static bool has_finished(const struct lt_verdict_context *context,
 
 	return shorter && expected >= FINISH_SURVIVORS &&
 	       (double)recent.matured < FINISH_SHARE_MAX * expected &&
-	       recent.minima[0] == recent.minima[BLOCKS - 1];
+	       recent.minima[0] == recent.minima[BLOCKS - 1] && window->quiet > window->pause;
 }
 
 /* One site: p_values per level. */
