@@ -60,6 +60,29 @@ class ExitCodes(harness.TestCase):
         self.assert_error(run(LEAKTRACE, "-p", str(kernel_thread()), "1", "1"), EXIT_NO_TARGET,
                           "kernel thread")
 
+    def bare(self, *flags):
+        """A process without any C library, which only waits."""
+        source = self.directory / "bare.c"
+        source.write_text("""void _start(void) { for (;;) __asm__ volatile(
+            #ifdef __i386__
+            "int $0x80" :: "a"(29)
+            #else
+            "syscall" :: "a"(34) : "rcx", "r11", "memory"
+            #endif
+        ); }""".replace("            #", "#"))
+        program = self.directory / "bare"
+        subprocess.run(["gcc", *flags, "-nostdlib", "-static", "-o", program, source], check=True)
+        process = subprocess.Popen([program])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process.pid
+
+    def test_no_allocator(self):
+        self.assert_error(run(LEAKTRACE, "-p", str(self.bare())), EXIT_FAILURE, "--explain")
+
+    def test_a_32_bit_program(self):
+        self.assert_error(run(LEAKTRACE, "-p", str(self.bare("-m32"))), EXIT_NO_TARGET, "32-bit")
+
     def test_usage(self):
         own = str(os.getpid())
         for arguments in ((), ("--no-such-option",), ("-p",), ("-p", "abc"), ("-p", "0"),
