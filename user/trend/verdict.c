@@ -205,9 +205,11 @@ static struct window look(const struct lt_verdict_context *context,
 	window.released = less(last->released_above, first->released_above);
 	window.ever_matured = matured_of(last);
 	window.ever_released = last->released_above;
-	window.outlived = context->now_s >=
-			  (uint64_t)last_sample->born_max_s[level] +
-				  OUTLIVED_AGES * (uint64_t)last_sample->age_max_s[level];
+	/* The growth must last as long as well: after a pause, there is nothing that outlived. */
+	window.outlived = window_s(level) >= last_sample->age_max_s[level] &&
+			  context->now_s >=
+				  (uint64_t)last_sample->born_max_s[level] +
+					  OUTLIVED_AGES * (uint64_t)last_sample->age_max_s[level];
 	window.survivors_grew = last->alive_above > first->alive_above;
 	window.unknown = unknown_released(context, level);
 	window.survival = survival_of(points, window.complete);

@@ -139,11 +139,46 @@ static void test_saturation(void **state)
 	assert_int_equal(lt_cohorts_released_above(&cohorts, 0), 1);
 }
 
+static void check_extremes(const struct lt_cohorts *cohorts, unsigned int level, uint32_t born_s,
+			   uint32_t age_s)
+{
+	assert_int_equal(lt_cohorts_born_max_above(cohorts, level), born_s);
+	assert_int_equal(lt_cohorts_age_max_above(cohorts, level), age_s);
+}
+
+static void test_extremes(void **state)
+{
+	struct lt_cohorts cohorts = { 0 };
+
+	for (uint32_t second = 0; second <= 100; second++)
+		lt_cohorts_born(&cohorts, second);
+	lt_cohorts_died(&cohorts, 100, 101); /* no survivor */
+	check_extremes(&cohorts, 0, 0, 0);
+	lt_cohorts_died(&cohorts, 70, 101);
+	check_extremes(&cohorts, 0, 70, 31);
+	check_extremes(&cohorts, 1, 0, 0);
+	lt_cohorts_died(&cohorts, 10, 102); /* older than 48 s */
+	check_extremes(&cohorts, 0, 70, 92);
+	check_extremes(&cohorts, 1, 10, 92);
+	check_extremes(&cohorts, 2, 0, 0);
+	lt_cohorts_died(&cohorts, 80, 110);
+	check_extremes(&cohorts, 0, 80, 92);
+	/* Undone: forgotten when no other release of the level is left. */
+	lt_cohorts_revived(&cohorts, 80, 110, 110);
+	check_extremes(&cohorts, 0, 80, 92);
+	lt_cohorts_revived(&cohorts, 10, 102, 400);
+	check_extremes(&cohorts, 1, 0, 0);
+	check_extremes(&cohorts, 0, 80, 31);
+	lt_cohorts_revived(&cohorts, 70, 101, 400);
+	check_extremes(&cohorts, 0, 0, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reference),
 		cmocka_unit_test(test_saturation),
+		cmocka_unit_test(test_extremes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,12 +106,54 @@ static void test_empty(void **state)
 	lt_history_free(history);
 }
 
+/* What holds nothing costs nothing; what then holds something has the past it had. */
+static void test_nothing_held(void **state)
+{
+	static struct lt_sample seconds[1501];
+	struct lt_point points[LT_HISTORY_POINTS];
+	struct lt_sample sample = { 0 };
+	struct lt_history *history;
+	size_t memory;
+
+	assert_int_equal(lt_history_new(&history), 0);
+	memory = lt_history_memory(history);
+	for (uint32_t s = 1; s <= 1500; s++) {
+		if (s > 700)
+			sample = seconds[s] = make(s / 3);
+		assert_int_equal(lt_history_sample(history, s, &sample), 0);
+		if (s <= 700)
+			assert_int_equal(lt_history_memory(history), memory);
+		if (s == 1 || s % 30 == 0 || s > 690)
+			check(history, seconds, s);
+		assert_memory_equal(lt_history_last(history), &sample, sizeof(sample));
+		if (s <= 700)
+			assert_int_equal(lt_history_still_since(history), 0);
+		else if (s >= 705 && seconds[s].live_size != seconds[s - 1].live_size)
+			assert_int_equal(lt_history_still_since(history), s);
+	}
+	assert_true(lt_history_memory(history) > memory);
+	lt_history_free(history);
+
+	/* Acquired and gone again between samples. */
+	assert_int_equal(lt_history_new(&history), 0);
+	sample = (struct lt_sample){ .acquired_count = 7 };
+	assert_int_equal(lt_history_sample(history, 100, &sample), 0);
+	assert_int_equal(lt_history_points(history, 1, points), 25);
+	assert_int_equal(points[24].acquired_count, 7);
+	assert_int_equal(points[24].live_size_min, 0);
+	sample.alive_above[0] = 1; /* of size 0 */
+	assert_int_equal(lt_history_sample(history, 101, &sample), 0);
+	assert_true(lt_history_memory(history) > memory);
+	lt_history_free(history);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_second),
 		cmocka_unit_test(test_late_and_gaps),
 		cmocka_unit_test(test_empty),
+		cmocka_unit_test(test_nothing_held),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

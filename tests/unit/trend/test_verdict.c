@@ -244,6 +244,21 @@ static void leak_from(struct sim *sim, double per_s, double from_s)
 		leak_all(sim, per_s, 0);
 }
 
+/* Noise with some survivors for 10 s, then a leak. */
+static void leak_after_noise(struct sim *sim, double noise_per_s, double from_s)
+{
+	if (now(sim) < 10)
+		arrivals(sim, 0, noise_per_s, 8);
+	if (now(sim) >= from_s)
+		leak_all(sim, 5, 0);
+}
+
+static void leak_regularly(struct sim *sim, double every_s, double count)
+{
+	for (int i = 0; i < count && fmod(now(sim), every_s) == 0; i++)
+		acquire(sim, 0);
+}
+
 /* Unknown frees at the start: blocks in flight at the attach.  They end soon. */
 static void leak_with_flight(struct sim *sim, double per_s, double frees_per_s)
 {
@@ -301,6 +316,17 @@ static void sawtooth(struct sim *sim, double period_s, double per_s)
 
 	for (unsigned int n = poisson(sim, per_s / TICKS); n > 0; n--)
 		acquire_for(sim, 0, left);
+}
+
+/* Batches: each fills for a quarter of the time and is released at once. */
+static void batches(struct sim *sim, double fill_s, double per_s)
+{
+	double at_s = fmod(now(sim), 4 * fill_s);
+
+	if (at_s >= fill_s)
+		return;
+	for (unsigned int n = poisson(sim, per_s / TICKS); n > 0; n--)
+		acquire_for(sim, 0, fill_s - at_s);
 }
 
 static void pool_once(struct sim *sim, double from_s, double duration_s)
@@ -384,6 +410,11 @@ static const struct scenario leaks[] = {
 	{ "100/s with flight", leak_with_flight, .a = 100, .b = 300, .leaking_by_s = 60 },
 	{ "5/s with flight", leak_with_flight, .a = 5, .b = 100, .leaking_by_s = 60 },
 	{ "from 600 s", leak_from, .a = 5, .b = 600, .leaking_by_s = 690 },
+	{ "after long noise", leak_after_noise, .a = 1000, .b = 10, .leaking_by_s = 280 },
+	{ "after less noise", leak_after_noise, .a = 100, .b = 10, .leaking_by_s = 200 },
+	{ "well after noise", leak_after_noise, .a = 1000, .b = 60, .leaking_by_s = 280 },
+	{ "every 60 s", leak_regularly, .a = 60, .b = 20, .leaking_by_s = 780 },
+	{ "every 64 s", leak_regularly, .a = 64, .b = 100, .leaking_by_s = 780 },
 };
 
 static const struct scenario healthy[] = {
@@ -407,6 +438,7 @@ static const struct scenario healthy[] = {
 	{ "sawtooth 10 s", sawtooth, .a = 10, .b = 20 },
 	{ "sawtooth 30 s", sawtooth, .a = 30, .b = 20 },
 	{ "sawtooth 40 s", sawtooth, .a = 40, .b = 20 },
+	{ "batches 45 s", batches, .a = 45, .b = 20 },
 	{ "pool 10 s", pool_once, .a = 0, .b = 10, .stable_by_s = 70 },
 	{ "pool 25 s", pool_once, .a = 0, .b = 25, .stable_by_s = 85 },
 	{ "pool 25 s, odd", pool_once, .a = 3.5, .b = 25, .stable_by_s = 90 },
@@ -496,12 +528,113 @@ static void test_healthy(void **state)
 /* Not never, as it should be; kept from becoming more. */
 static void test_known_limit(void **state)
 {
-	enum { RUNS = 20, ACCUSED_MAX = 4 };
+	enum { RUNS = 100, ACCUSED_MAX = 4 };
 	unsigned int accused = 0;
 
 	for (uint64_t seed = 1; seed <= RUNS; seed++)
 		accused += play(&stack_walk, seed, 800) > 0;
 	assert_in_range(accused, 0, ACCUSED_MAX);
+}
+
+static void run_until(struct sim *sim, const struct scenario *scenario, uint32_t end_s)
+{
+	for (; sim->tick <= end_s * TICKS; sim->tick++) {
+		release_due(sim);
+		scenario->step(sim, scenario->a, scenario->b);
+		if (sim->tick && sim->tick % TICKS == 0)
+			sample(sim);
+	}
+	sim->tick--;
+	judge(sim);
+	sim->tick++;
+}
+
+static void fill_until(struct sim *sim, double until_s, double per_s)
+{
+	if (now(sim) < until_s)
+		arrivals(sim, 0, per_s, FOREVER);
+}
+
+/* A growth that ended is called a leak for a while only: the longer, the longer it had lasted. */
+static void test_finished(void **state)
+{
+	static const struct {
+		uint32_t until_s, within_s;
+	} cases[] = { { 300, 52 }, { 1000, 64 }, { 3600, 256 } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+			const struct scenario scenario = { "fill", fill_until,
+							   .a = cases[i].until_s, .b = 5 };
+			uint32_t quiet_s = cases[i].until_s + cases[i].within_s;
+			struct sim sim;
+
+			start(&sim, seed, 2 * cases[i].until_s);
+			run_until(&sim, &scenario, cases[i].until_s);
+			assert_int_equal(sim.evidence[0].verdict, LT_VERDICT_LEAKING);
+			for (uint32_t s = quiet_s; s < 2 * cases[i].until_s; s++) {
+				run_until(&sim, &scenario, s);
+				assert_int_equal(sim.evidence[0].verdict, LT_VERDICT_STABLE);
+			}
+			stop(&sim);
+		}
+	}
+}
+
+/* What can only be told by its release is accused before the first one, but not again. */
+static void test_batches(void **state)
+{
+	static const double fills_s[] = { 60, 100, 150, 300 };
+
+	for (size_t i = 0; i < sizeof(fills_s) / sizeof(fills_s[0]); i++) {
+		const struct scenario scenario = { "batches", batches, .a = fills_s[i], .b = 20 };
+		uint32_t end_s = (uint32_t)(13 * fills_s[i]);
+		struct sim sim;
+
+		start(&sim, 1, end_s);
+		run_until(&sim, &scenario, (uint32_t)fills_s[i] + 5);
+		for (uint32_t s = (uint32_t)fills_s[i] + 6; s < end_s; s++) {
+			run_until(&sim, &scenario, s);
+			assert_int_not_equal(sim.evidence[0].verdict, LT_VERDICT_LEAKING);
+		}
+		stop(&sim);
+	}
+}
+
+static void leak_beside_idle(struct sim *sim, double from_s, double idle)
+{
+	for (uint64_t site = 1; site <= idle && sim->tick % 2 && sim->tick < 20; site++)
+		acquire(sim, site);
+	leak_from(sim, 5, from_s);
+}
+
+/* Neither sites that stand still nor a long life make a leak harder to find. */
+static void test_late(void **state)
+{
+	enum { IDLE = 300, FOUND_WITHIN = 75, KEPT_FOR = 60 };
+	static const uint32_t from_s[] = { 3600, 14400 };
+
+	for (size_t i = 0; i < sizeof(from_s) / sizeof(from_s[0]); i++) {
+		const struct scenario scenario = { "late", leak_beside_idle, .a = from_s[i],
+						   .b = IDLE };
+		uint32_t end_s = from_s[i] + FOUND_WITHIN + KEPT_FOR;
+		struct sim sim;
+
+		start(&sim, 1, end_s);
+		run_until(&sim, &scenario, from_s[i]);
+		for (uint32_t s = from_s[i] + 1; s <= end_s; s++) {
+			run_until(&sim, &scenario, s);
+			for (size_t site = 0; site < lt_model_site_count(sim.model); site++) {
+				enum lt_verdict verdict = sim.evidence[site].verdict;
+
+				if (lt_model_site(sim.model, site)->stack_id)
+					assert_int_equal(verdict, LT_VERDICT_STABLE);
+				else if (s >= from_s[i] + FOUND_WITHIN)
+					assert_int_equal(verdict, LT_VERDICT_LEAKING);
+			}
+		}
+		stop(&sim);
+	}
 }
 
 /* One site of 51 leaks 1 % of its blocks; found, kept, and nobody else is accused. */
@@ -602,19 +735,6 @@ static void test_interval_does_not_matter(void **state)
 	stop(&seldom);
 }
 
-static void run_until(struct sim *sim, const struct scenario *scenario, uint32_t end_s)
-{
-	for (; sim->tick <= end_s * TICKS; sim->tick++) {
-		release_due(sim);
-		scenario->step(sim, scenario->a, scenario->b);
-		if (sim->tick && sim->tick % TICKS == 0)
-			sample(sim);
-	}
-	sim->tick--;
-	judge(sim);
-	sim->tick++;
-}
-
 static void test_reasons(void **state)
 {
 	static const struct {
@@ -705,6 +825,8 @@ static void test_min_growth(void **state)
 	sim.min_growth *= 0.8;
 	run_until(&sim, &scenario, 71);
 	assert_int_equal(sim.evidence[0].verdict, LT_VERDICT_LEAKING);
+	/* A perfect rise, in the second window of the only level. */
+	assert_true(fabs(sim.evidence[0].p_value * 479001600 / 6 - 1) < 1e-6);
 	assert_true(sim.evidence[0].survival == 1);
 	stop(&sim);
 }
@@ -725,6 +847,9 @@ int main(void)
 		cmocka_unit_test(test_leaks),
 		cmocka_unit_test(test_healthy),
 		cmocka_unit_test(test_known_limit),
+		cmocka_unit_test(test_finished),
+		cmocka_unit_test(test_batches),
+		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_leak_among_healthy),
 		cmocka_unit_test(test_false_discovery),
 		cmocka_unit_test(test_interval_does_not_matter),
