@@ -14,7 +14,9 @@ VERSION := 0.1.0
 PREFIX ?= /usr/local
 DESTDIR ?=
 SAN ?=
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 CLANG ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 comma := ,
@@ -125,7 +127,7 @@ e2e: all workloads $(BUILD)/e2e/attach_cycles
 
 demo:
 	@packaging/install-deps.sh build
-	@$(MAKE) --no-print-directory all $(DEMO_BIN)
+	@$(MAKE) --no-print-directory -s all $(DEMO_BIN)
 	@demo/run.sh $(BUILD)
 
 check:

@@ -52,6 +52,7 @@ static int open_counter(int type, const char *path, uint64_t file_offset)
 static struct {
 	void *(*malloc)(size_t), *(*calloc)(size_t, size_t), *(*realloc)(void *, size_t);
 	void *(*reallocarray)(void *, size_t, size_t), *(*memalign)(size_t, size_t);
+	void *(*aligned_alloc)(size_t, size_t); /* memalign itself before glibc 2.38 */
 	void *(*valloc)(size_t), *(*pvalloc)(size_t);
 	int (*posix_memalign)(void **, size_t, size_t);
 	void (*free)(void *);
@@ -67,7 +68,7 @@ static int find_libc(void **state)
 		{ &libc.realloc, "realloc" },   { &libc.reallocarray, "reallocarray" },
 		{ &libc.memalign, "memalign" }, { &libc.posix_memalign, "posix_memalign" },
 		{ &libc.valloc, "valloc" },     { &libc.pvalloc, "pvalloc" },
-		{ &libc.free, "free" },
+		{ &libc.free, "free" },         { &libc.aligned_alloc, "aligned_alloc" },
 	};
 	void *handle = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
 
@@ -92,6 +93,7 @@ static void work(void)
 				       8)); /* it calls realloc by name, as the free here */
 		libc.free(libc.calloc(i, 10));
 		libc.free(libc.memalign(128, i));
+		libc.free(libc.aligned_alloc(64, i * 64));
 		libc.free(libc.valloc(i));
 		libc.free(libc.pvalloc(i));
 		if (!libc.posix_memalign(&block, 32, i * 100))
