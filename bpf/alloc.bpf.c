@@ -21,18 +21,19 @@ enum operation {
 static __always_inline int enter_acquire(struct pt_regs *ctx, enum operation op, __u64 size,
 					 __u64 pointer)
 {
+	__u32 tid = wanted_tid();
 	struct lt_thread *thread;
 	bool told;
 
-	if (!wanted())
+	if (!tid)
 		return 0;
-	thread = thread_get();
+	thread = thread_get(tid);
 	if (!thread)
 		return 0;
 	/* glibc's reallocarray jumps to realloc: one call, whose release was sent already. */
 	told = thread->pending.sp == PT_REGS_SP(ctx) && thread->pending.op == OP_REALLOC &&
 	       thread->pending.pointer == pointer;
-	if (!pending_push(ctx, thread, op, size, pointer))
+	if (!pending_push(ctx, thread, op, size, pointer, op == OP_REALLOC))
 		return 0;
 	if (op == OP_REALLOC && pointer && !told)
 		send_release(LT_WIRE_RELEASE, LT_KIND_HEAP, LT_WIRE_F_REALLOC, pointer);
@@ -87,12 +88,13 @@ SEC("uretprobe")
 int exit_acquire(struct pt_regs *ctx)
 {
 	__u64 block = PT_REGS_RC(ctx), pointer;
+	__u32 tid = wanted_tid();
 	struct lt_thread *thread;
 	__u8 flags = 0;
 
-	if (!wanted())
+	if (!tid)
 		return 0;
-	thread = thread_find();
+	thread = thread_find(tid);
 	if (!thread || !pending_pop(ctx, thread))
 		return 0;
 	pointer = thread->pending.pointer;
@@ -120,12 +122,18 @@ int enter_free(struct pt_regs *ctx)
 {
 	__u64 block = PT_REGS_PARM1(ctx);
 	struct lt_thread *thread;
+	__u32 tid;
 
-	if (!block || !wanted())
+	if (!block)
 		return 0;
-	thread = thread_find();
-	if (thread && pending_encloses(ctx, thread))
+	tid = wanted_tid();
+	if (!tid)
 		return 0;
+	if (lt_pending_frees) {
+		thread = thread_find(tid);
+		if (thread && pending_encloses(ctx, thread))
+			return 0;
+	}
 	send_release(LT_WIRE_RELEASE, LT_KIND_HEAP, 0, block);
 	return 0;
 }

@@ -47,10 +47,15 @@ static __always_inline void count(enum lt_counter counter)
 	__sync_fetch_and_add(&lt_counters[counter], 1);
 }
 
-/* True if the current thread belongs to the target and tracing is on. */
-static __always_inline bool wanted(void)
+/* The current thread's id if it belongs to the target and tracing is on, else 0. */
+static __always_inline __u32 wanted_tid(void)
 {
-	return lt_active && bpf_get_current_pid_tgid() >> 32 == lt_config.tgid;
+	__u64 pid_tgid;
+
+	if (!lt_active)
+		return 0;
+	pid_tgid = bpf_get_current_pid_tgid();
+	return pid_tgid >> 32 == lt_config.tgid ? (__u32)pid_tgid : 0;
 }
 
 static __always_inline void fill_header(struct lt_wire_header *header, __u8 type, __u8 kind,

@@ -18,6 +18,20 @@
 #include "common.bpf.h"
 #include "thread.bpf.h"
 
+/*
+ * Pending calls that may free a block inside, in all threads: while there are none, a free need not
+ * look for one.  Too high after a thread died in such a call, which costs time only.
+ */
+__u32 lt_pending_frees __weak = 0;
+
+/* The pending call is over, or never returned. */
+static __always_inline void pending_drop(struct lt_pending *pending)
+{
+	pending->sp = 0;
+	if (pending->frees)
+		__sync_fetch_and_add(&lt_pending_frees, -1);
+}
+
 /* Whether a call is made inside the pending one.  At a probed function's entry only. */
 static __always_inline bool pending_encloses(struct pt_regs *ctx, struct lt_thread *thread)
 {
@@ -30,21 +44,27 @@ static __always_inline bool pending_encloses(struct pt_regs *ctx, struct lt_thre
 	if (bpf_probe_read_user(&caller, sizeof(caller), (void *)sp) || !is_code(thread, caller) ||
 	    in_range(&thread->last_range, pending->ip))
 		return true;
-	pending->sp = 0;
+	pending_drop(pending);
 	count(LT_COUNTER_STALE_CALL);
 	return false;
 }
 
 /* Entry of a probed function.  False: inside of a pending call, nothing to do. */
 static __always_inline bool pending_push(struct pt_regs *ctx, struct lt_thread *thread, __u32 op,
-					 __u64 size, __u64 pointer)
+					 __u64 size, __u64 pointer, bool frees)
 {
 	struct lt_pending *pending = &thread->pending;
 
 	if (pending_encloses(ctx, thread))
 		return false;
-	if (pending->sp && pending->sp != PT_REGS_SP(ctx))
-		count(LT_COUNTER_STALE_CALL);
+	if (pending->sp) {
+		if (pending->sp != PT_REGS_SP(ctx))
+			count(LT_COUNTER_STALE_CALL);
+		pending_drop(pending);
+	}
+	if (frees)
+		__sync_fetch_and_add(&lt_pending_frees, 1);
+	pending->frees = frees;
 	pending->sp = PT_REGS_SP(ctx);
 	pending->ip = PT_REGS_IP(ctx);
 	pending->op = op;
@@ -60,7 +80,7 @@ static __always_inline bool pending_pop(struct pt_regs *ctx, struct lt_thread *t
 	__u64 sp = PT_REGS_SP(ctx) - sizeof(__u64);
 
 	if (pending->sp == sp) {
-		pending->sp = 0;
+		pending_drop(pending);
 		pending->popped_sp = sp;
 		return true;
 	}

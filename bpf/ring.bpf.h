@@ -21,27 +21,30 @@ struct {
 	__array(values, struct lt_ring_template);
 } lt_rings __weak SEC(".maps");
 
-/* Enough that at least one of the records which cross the wake level lands inside of it. */
+/* Wide enough that several of the records around the wake level fall into it. */
 #define WAKE_BAND 2048
 
 struct ring_ref {
 	void *ring;
-	__u64 used;
+	__u64 used; /* bytes not read yet; known after ring_takes_acquire() */
 };
 
 static __always_inline bool ring_of(__u64 id, struct ring_ref *ref)
 {
-	/* Fibonacci hashing: the high bits of id * 2^64/phi (Knuth, TAOCP 3, 6.4). */
-	__u32 shard = (id * 0x9e3779b97f4a7c15ULL) >> 40 & lt_config.ring_mask;
+	/*
+	 * By region rather than by address: a glibc arena lies in aligned regions of 64 MiB
+	 * (HEAP_MAX_SIZE), and threads keep to their arenas, so their CPUs do not fight for the
+	 * same ring.  Fibonacci hashing: the high bits of x * 2^64/phi (Knuth, TAOCP 3, 6.4).
+	 */
+	__u32 shard = ((id >> 26) * 0x9e3779b97f4a7c15ULL) >> 40 & lt_config.ring_mask;
 
 	ref->ring = bpf_map_lookup_elem(&lt_rings, &shard);
-	if (!ref->ring)
-		return false;
-	ref->used = bpf_ringbuf_query(ref->ring, BPF_RB_AVAIL_DATA);
-	return true;
+	return ref->ring;
 }
 
-/* The reader wakes by itself every few ms; it is woken early only as a ring passes the wake level.
+/*
+ * The reader looks every 50 ms by itself; it is woken early as an acquire finds a ring about at its
+ * wake level.
  */
 static __always_inline __u64 ring_flags(const struct ring_ref *ref)
 {
@@ -49,8 +52,9 @@ static __always_inline __u64 ring_flags(const struct ring_ref *ref)
 							    : BPF_RB_NO_WAKEUP;
 }
 
-static __always_inline bool ring_takes_acquire(const struct ring_ref *ref)
+static __always_inline bool ring_takes_acquire(struct ring_ref *ref)
 {
+	ref->used = bpf_ringbuf_query(ref->ring, BPF_RB_AVAIL_DATA);
 	return ref->used <= lt_config.acquire_limit;
 }
 
@@ -65,7 +69,7 @@ static __always_inline void send_release(__u8 type, __u8 kind, __u8 flags, __u64
 	}
 	fill_header(&record->header, type, kind, flags);
 	record->id = id;
-	bpf_ringbuf_submit(record, ring_flags(&ref));
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 }
 
 #endif

@@ -15,7 +15,7 @@ struct lt_pending {
 	__u64 size;
 	__u64 pointer; /* realloc: the old block; posix_memalign: where the result goes */
 	__u32 op;
-	__u32 reserved;
+	__u32 frees; /* it may free a block inside */
 };
 
 /* Everything a thread needs while one of its calls is handled: no other program runs meanwhile. */
@@ -41,17 +41,15 @@ struct {
 	__type(value, struct lt_thread);
 } lt_thread_zero __weak SEC(".maps"); /* too large for the BPF stack */
 
-static __always_inline struct lt_thread *thread_find(void)
+static __always_inline struct lt_thread *thread_find(__u32 tid)
 {
-	__u32 tid = (__u32)bpf_get_current_pid_tgid();
-
 	return bpf_map_lookup_elem(&lt_threads, &tid);
 }
 
-static __always_inline struct lt_thread *thread_get(void)
+static __always_inline struct lt_thread *thread_get(__u32 tid)
 {
-	__u32 tid = (__u32)bpf_get_current_pid_tgid(), zero = 0;
-	struct lt_thread *thread = bpf_map_lookup_elem(&lt_threads, &tid);
+	struct lt_thread *thread = thread_find(tid);
+	__u32 zero = 0;
 	void *empty;
 
 	if (thread)
@@ -61,7 +59,7 @@ static __always_inline struct lt_thread *thread_get(void)
 		count(LT_COUNTER_THREADS_FULL);
 		return NULL;
 	}
-	return bpf_map_lookup_elem(&lt_threads, &tid);
+	return thread_find(tid);
 }
 
 #endif

@@ -56,9 +56,10 @@ static int print_libbpf(enum libbpf_print_level level, const char *format, va_li
 
 static unsigned int ring_count_for(long cpus)
 {
-	unsigned int count = 2;
+	unsigned int count = 4;
 
-	while ((long)count < cpus && count < LT_MAX_RINGS)
+	/* Twice the CPUs: shards are hashed, and two busy ones should not meet in a ring. */
+	while ((long)count < 2 * cpus && count < LT_MAX_RINGS)
 		count *= 2;
 	return count;
 }
