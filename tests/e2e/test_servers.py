@@ -177,7 +177,9 @@ class Servers(harness.TestCase):
         return server, ask
 
     def test_python(self):
-        self.trace_under_load(*self.python(leak=False))
+        server, ask = self.python(leak=False)
+        ask(0)  # it is up: all its libraries are mapped
+        self.trace_under_load(server, ask)
 
     def test_python_with_a_leaking_extension(self):
         server, ask = self.python(leak=True)
