@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * attach_cycles PID COUNT [perf]: attaches to a process under load and detaches again, COUNT times, each
- * time from loading the programs to freeing everything.  Checks in every cycle that the probes are
- * really in place (a breakpoint at each site), that events flow, and that after the detach every
- * byte of the target's code is what it was; at the end, that we hold no more descriptors and memory
- * than after the first cycles.  "perf" attaches the way of kernels without uprobe_multi.  Exit 0 and a line of figures, or 1 and what went wrong.
+ * attach_cycles PID COUNT [perf]: attaches to a process under load and detaches again, COUNT times,
+ * each time from loading the programs to freeing everything.  Checks in every cycle that the probes
+ * are really in place (a breakpoint at each site), that events flow, and that after the detach
+ * every byte of the target's code is what it was; at the end, that we hold no more descriptors and
+ * memory than after the first cycles.  "perf" attaches the way of kernels without uprobe_multi.
+ * Exit 0 and a line of figures, or 1 and what went wrong.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -23,14 +23,14 @@ enum lt_event_type {
 	LT_EVENT_RELEASE = 2,
 	LT_EVENT_RESTORE = 3,
 	LT_EVENT_STACK = 4,
-	LT_EVENT_TARGET = 16,	/* from the session: first of a process generation */
-	LT_EVENT_MODULE = 17,	/* an executable mapping appeared */
-	LT_EVENT_SYMBOL = 18,	/* what an address means */
+	LT_EVENT_TARGET = 16,   /* from the session: first of a process generation */
+	LT_EVENT_MODULE = 17,   /* an executable mapping appeared */
+	LT_EVENT_SYMBOL = 18,   /* what an address means */
 	LT_EVENT_COUNTERS = 19, /* loss so far */
-	LT_EVENT_PROCESS = 20,	/* the kernel's view: RSS, limits */
-	LT_EVENT_SAMPLE = 21,	/* once a second: series and cohorts advance */
-	LT_EVENT_REPORT = 22,	/* freeze and print a report */
-	LT_EVENT_END = 23,	/* no more events of this process, and why */
+	LT_EVENT_PROCESS = 20,  /* the kernel's view: RSS, limits */
+	LT_EVENT_SAMPLE = 21,   /* once a second: series and cohorts advance */
+	LT_EVENT_REPORT = 22,   /* freeze and print a report */
+	LT_EVENT_END = 23,      /* no more events of this process, and why */
 };
 
 struct lt_event_acquire {
