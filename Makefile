@@ -46,7 +46,7 @@ UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 DEPS := $(LIB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(BUILD)/user/cli/main.d
 
 .DELETE_ON_ERROR:
-.PHONY: all clean unit workloads fuzz e2e demo check lint bench install uninstall
+.PHONY: all clean unit unit-programs workloads fuzz e2e demo check lint bench install uninstall
 
 all: $(BUILD)/leaktrace
 
@@ -79,6 +79,8 @@ $(filter $(BUILD)/user/bpf/%.o,$(LIB_OBJ)): $(SKEL)
 $(BUILD)/tests/unit/%: tests/unit/%.c $(BUILD)/libleaktrace.a
 	@mkdir -p $(@D)
 	$(CC) $(LT_CFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -Itests $(LT_LDFLAGS) -o $@ $< $(BUILD)/libleaktrace.a -lcmocka $(LIBS)
+
+unit-programs: $(UNIT_BIN)
 
 unit: $(UNIT_BIN)
 	@set -e; for test in $(UNIT_BIN); do echo "== $$test"; $$test; done
@@ -132,9 +134,10 @@ demo:
 
 check:
 	@packaging/install-deps.sh check
-	@$(MAKE) --no-print-directory -j$$(nproc) all workloads $(UNIT_BIN) $(FUZZ_BIN) \
+	@$(MAKE) --no-print-directory -s -j$$(nproc) all workloads $(FUZZ_BIN) \
 		$(BUILD)/e2e/attach_cycles $(BUILD)/leaktrace.8
-	@tests/run.sh $(BUILD)
+	@$(MAKE) --no-print-directory -s -j$$(nproc) BUILD=$(BUILD)-san SAN=address,undefined all unit-programs
+	@tests/run.sh $(BUILD) $(BUILD)-san
 
 lint:
 	@packaging/install-deps.sh lint

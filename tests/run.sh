@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# run.sh BUILD: every test, in order of speed.  Ends with "N passed, N failed" over all of them.
+# run.sh BUILD SANITIZED: every test; unit tests and replays from the sanitized build, the rest from
+# the plain one.  Ends with "N passed, N failed" over all of them.
 set -u
 build=$1
+sanitized=$2
 passed=0 failed=0
 logs=$build/test-logs
 mkdir -p "$logs"
@@ -22,19 +24,19 @@ one() {
 	fi
 }
 
-for test in "$build"/tests/unit/*/test_*; do
-	[ -x "$test" ] && [ -f "$test" ] && one "unit/${test#"$build"/tests/unit/}" "$test"
+if [ "$(id -u)" = 0 ]; then sudo=(); else sudo=(sudo -E); fi
+for test in "$sanitized"/tests/unit/*/test_*; do
+	[ -x "$test" ] && [ -f "$test" ] && one "unit/${test#"$sanitized"/tests/unit/}" "${sudo[@]}" "$test"
 done
 for fuzzer in "$build"/tests/fuzz/fuzz_*; do
 	[ -x "$fuzzer" ] && [ -f "$fuzzer" ] &&
 		one "fuzz/${fuzzer##*/}" "$fuzzer" -runs="${FUZZ_RUNS:-20000}" -seed=1 -max_len=4096 -rss_limit_mb=2048
 done
-one replay tests/replay/run.sh "$build"
+one replay tests/replay/run.sh "$sanitized"
 one man mandoc -Tlint -W error "$build/leaktrace.8"
 
 # The end-to-end tests count one by one.
-if [ "$(id -u)" = 0 ]; then sudo=; else sudo="sudo -E"; fi
-$sudo env LEAKTRACE_BUILD="$build" /usr/bin/python3 tests/e2e/run.py 2>&1 | tee "$logs/e2e.log"
+"${sudo[@]}" env LEAKTRACE_BUILD="$build" /usr/bin/python3 tests/e2e/run.py 2>&1 | tee "$logs/e2e.log"
 read -r e2e_passed e2e_failed < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$logs/e2e.log" | tail -n 1)
 if [ -z "${e2e_passed:-}" ] || [ "$e2e_passed" = 0 ]; then
 	echo "FAILED  e2e: no end-to-end test ran"
