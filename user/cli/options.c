@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/kind.h"
 #include "leaktrace/events.h"
 #include "leaktrace/limits.h"
 
@@ -21,15 +22,6 @@
 #define MAX_RING          (UINT64_C(1) << 30) /* positions in a ring are 32-bit on old kernels */
 #define MAX_PID           (4 * 1024 * 1024)   /* PID_MAX_LIMIT, linux/threads.h */
 #define HELP_COLUMN       25
-
-static const struct kind {
-	uint8_t value;
-	const char *name;
-} kinds[] = {
-#define LT_KIND(symbol, value, name, unit) { value, name },
-#include "leaktrace/kinds.def"
-#undef LT_KIND
-};
 
 /* Readers of arguments: NULL, or what is wanted instead, to follow "wants". */
 typedef const char *(*take_function)(const char *text, void *member);
@@ -194,12 +186,13 @@ static const char *take_kinds(const char *text, void *member)
 	for (;;) {
 		size_t len = strcspn(text, ","), i;
 
-		for (i = 0; i < ARRAY_SIZE(kinds); i++)
-			if (strlen(kinds[i].name) == len && !memcmp(kinds[i].name, text, len))
+		for (i = 0; i < LT_KINDS; i++)
+			if (strlen(lt_kind_infos[i].name) == len &&
+			    !memcmp(lt_kind_infos[i].name, text, len))
 				break;
-		if (i == ARRAY_SIZE(kinds))
+		if (i == LT_KINDS)
 			return "names of kinds, separated by commas (see KINDS in leaktrace(8))";
-		mask |= UINT64_C(1) << kinds[i].value;
+		mask |= UINT64_C(1) << lt_kind_infos[i].value;
 		if (!text[len])
 			break;
 		text += len + 1;
@@ -388,8 +381,8 @@ int lt_options_parse(struct lt_options *result, int argc, char **argv, struct lt
 	int option, err;
 
 	_Static_assert(ARRAY_SIZE(rows) <= 64, "a bit for each option");
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		options.kinds |= UINT64_C(1) << kinds[i].value;
+	for (size_t i = 0; i < LT_KINDS; i++)
+		options.kinds |= UINT64_C(1) << lt_kind_infos[i].value;
 	make_grammar(&grammar);
 	optind = 0; /* makes getopt_long start anew */
 	opterr = 0;
@@ -555,9 +548,9 @@ void lt_options_man(struct lt_buf *out)
 		lt_buf_str(out, row->modes >> LT_MODE_REPLAY & 1 ? "\n" : " Not for replay.\n");
 	}
 	lt_buf_str(out, ".SH KINDS\nKinds of resources that can be watched:\n");
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+	for (size_t i = 0; i < LT_KINDS; i++) {
 		lt_buf_str(out, i ? ",\n" : "");
-		put_roff(out, kinds[i].name);
+		put_roff(out, lt_kind_infos[i].name);
 	}
 	lt_buf_str(out, ".\n");
 	lt_buf_str(out, man_tail);
@@ -576,8 +569,8 @@ static const struct {
 void lt_options_completion(struct lt_buf *out)
 {
 	lt_buf_str(out, "# bash completion for leaktrace\n_leaktrace()\n{\n\tlocal kinds=\"");
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		lt_buf_printf(out, "%s%s", i ? " " : "", kinds[i].name);
+	for (size_t i = 0; i < LT_KINDS; i++)
+		lt_buf_printf(out, "%s%s", i ? " " : "", lt_kind_infos[i].name);
 	lt_buf_str(out, "\"\n\tlocal word=\"${COMP_WORDS[COMP_CWORD]}\""
 			" previous=\"${COMP_WORDS[COMP_CWORD - 1]}\"\n\n\tcase \"$previous\" in\n"
 			"\treplay)\n\t\tCOMPREPLY=($(compgen -f -- \"$word\"))\n\t\treturn ;;\n");

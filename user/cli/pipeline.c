@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "report/counters.h"
 
 struct lt_pipeline {
 	struct lt_pipeline_options options;
@@ -27,14 +28,6 @@ struct lt_pipeline {
 	unsigned int sequence;
 	size_t leaking;
 	bool process_seen, ended;
-};
-
-enum counter_class { CLASS_RELEASE, CLASS_ACQUIRE, CLASS_DETAIL, CLASS_NOTE };
-
-static const enum counter_class counter_classes[LT_COUNTER_COUNT] = {
-#define LT_COUNTER(symbol, name, class, help) [LT_COUNTER_##symbol] = CLASS_##class,
-#include "leaktrace/counters.def"
-#undef LT_COUNTER
 };
 
 int lt_pipeline_new(struct lt_pipeline **result, const struct lt_pipeline_options *options)
@@ -109,7 +102,7 @@ static void note_loss(struct lt_pipeline *pipeline, uint32_t now_s)
 
 	merged_counters(pipeline, counters);
 	for (int i = 0; i < LT_COUNTER_COUNT; i++)
-		if (counter_classes[i] == CLASS_RELEASE)
+		if (lt_counter_infos[i].class == LT_COUNTER_CLASS_RELEASE)
 			sum += counters[i];
 	if (sum != pipeline->release_losses)
 		pipeline->last_loss_s = now_s;

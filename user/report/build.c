@@ -5,22 +5,13 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/kind.h"
 #include "report/arena.h"
 #include "report/report.h"
 
 #define NS_PER_S         1e9
 #define EXPLAINED_FROM   (1024 * 1024) /* bytes of RSS growth below which a ratio says nothing */
 #define SECONDS_PER_HOUR 3600.0
-#define KINDS            (sizeof(kinds) / sizeof(kinds[0]))
-
-static const struct kind {
-	uint8_t value;
-	const char *name, *unit;
-} kinds[] = {
-#define LT_KIND(symbol, value, name, unit) { value, name, unit },
-#include "leaktrace/kinds.def"
-#undef LT_KIND
-};
 
 static const char *const stack_ends[] = {
 	[LT_STACK_COMPLETE] = "",
@@ -51,8 +42,8 @@ struct builder {
 /* Index in kinds; a kind without a row (none can be) counts as the first. */
 static size_t kind_index(uint8_t kind)
 {
-	for (size_t i = 0; i < KINDS; i++)
-		if (kinds[i].value == kind)
+	for (size_t i = 0; i < LT_KINDS; i++)
+		if (lt_kind_infos[i].value == kind)
 			return i;
 	return 0;
 }
@@ -206,12 +197,12 @@ static int expand_frames(const struct builder *b, const struct lt_site *site,
 	return 0;
 }
 
-static bool in_bytes(const struct kind *kind)
+static bool in_bytes(const struct lt_kind_info *kind)
 {
 	return !strcmp(kind->unit, "bytes");
 }
 
-static double seconds_to_limit(const struct lt_report_input *input, const struct kind *kind,
+static double seconds_to_limit(const struct lt_report_input *input, const struct lt_kind_info *kind,
 			       double growth_per_hour)
 {
 	if (!in_bytes(kind) || !input->process || !input->process->available_bytes ||
@@ -226,7 +217,7 @@ static int build_site(const struct builder *b, const struct ranked *ranked, cons
 		      struct lt_report_site *out)
 {
 	const struct lt_site *site = ranked->site;
-	const struct kind *kind = &kinds[kind_index(site->kind)];
+	const struct lt_kind_info *kind = &lt_kind_infos[kind_index(site->kind)];
 	uint32_t now_s = lt_model_seconds(b->input->model, b->input->time_ns);
 	uint32_t birth_s = births[site->index];
 
@@ -289,8 +280,8 @@ static void add_site(struct lt_report_site *sum, const struct lt_site *site)
 
 static int build_others(struct builder *b)
 {
-	struct lt_report_site *others = lt_arena_alloc(b->arena, KINDS, sizeof(*others));
-	size_t sites[KINDS] = { 0 }, made = 0;
+	struct lt_report_site *others = lt_arena_alloc(b->arena, LT_KINDS, sizeof(*others));
+	size_t sites[LT_KINDS] = { 0 }, made = 0;
 
 	if (!others)
 		return -ENOMEM;
@@ -300,12 +291,12 @@ static int build_others(struct builder *b)
 		add_site(&others[kind], b->ranking[i].site);
 		sites[kind]++;
 	}
-	for (size_t i = 0; i < KINDS; i++) {
+	for (size_t i = 0; i < LT_KINDS; i++) {
 		if (!sites[i])
 			continue;
 		others[made] = others[i];
-		others[made].kind = kinds[i].name;
-		others[made].unit = kinds[i].unit;
+		others[made].kind = lt_kind_infos[i].name;
+		others[made].unit = lt_kind_infos[i].unit;
 		others[made].stack_end = "";
 		others[made].oldest_age_s = others[made].seconds_to_limit = NAN;
 		others[made].evidence = (struct lt_evidence){ .growth_per_hour = NAN,
@@ -349,7 +340,7 @@ static void sum_sites(struct builder *b)
 		const struct lt_evidence *evidence = b->ranking[i].evidence;
 
 		report->verdict_counts[evidence->verdict]++;
-		if (!in_bytes(&kinds[kind_index(b->ranking[i].site->kind)]))
+		if (!in_bytes(&lt_kind_infos[kind_index(b->ranking[i].site->kind)]))
 			continue;
 		tracked += b->ranking[i].site->live_size;
 		if (evidence->verdict == LT_VERDICT_LEAKING && evidence->growth_per_hour > 0)

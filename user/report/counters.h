@@ -5,11 +5,12 @@
 
 #include "stream/event.h"
 
-enum lt_counter_class { /* what the loss can do: counters.def */
-			LT_COUNTER_CLASS_RELEASE,
-			LT_COUNTER_CLASS_ACQUIRE,
-			LT_COUNTER_CLASS_DETAIL,
-			LT_COUNTER_CLASS_NOTE,
+/* What the loss can do: counters.def. */
+enum lt_counter_class {
+	LT_COUNTER_CLASS_RELEASE,
+	LT_COUNTER_CLASS_ACQUIRE,
+	LT_COUNTER_CLASS_DETAIL,
+	LT_COUNTER_CLASS_NOTE,
 };
 
 struct lt_counter_info {

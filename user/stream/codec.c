@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/kind.h"
 #include "stream/decode.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
@@ -426,15 +427,6 @@ int lt_codec_decode(uint8_t *data, size_t size, const struct lt_codec_file *file
 	return 0;
 }
 
-static const struct kind {
-	uint8_t value;
-	const char *name, *unit;
-} kinds[] = {
-#define LT_KIND(symbol, value, name, unit) { value, name, unit },
-#include "leaktrace/kinds.def"
-#undef LT_KIND
-};
-
 static const char *const counter_names[LT_COUNTER_COUNT] = {
 #define LT_COUNTER(symbol, name, class, help) name,
 #include "leaktrace/counters.def"
@@ -443,14 +435,14 @@ static const char *const counter_names[LT_COUNTER_COUNT] = {
 
 static void code_kinds(struct codec *codec, struct lt_codec_file *file)
 {
-	uint16_t count = ARRAY_SIZE(kinds);
+	uint16_t count = LT_KINDS;
 
 	code_u16(codec, &count);
 	for (uint16_t i = 0; i < count && !codec->error; i++) {
-		struct kind kind = { 0, NULL, NULL };
+		struct lt_kind_info kind = { 0, NULL, NULL };
 
 		if (!reading(codec))
-			kind = kinds[i];
+			kind = lt_kind_infos[i];
 		code_u8(codec, &kind.value);
 		code_string(codec, &kind.name);
 		code_string(codec, &kind.unit);
@@ -460,9 +452,9 @@ static void code_kinds(struct codec *codec, struct lt_codec_file *file)
 			   "two kinds share a value"))
 			return;
 		file->kind_listed[kind.value] = true;
-		for (size_t own = 0; own < ARRAY_SIZE(kinds); own++)
-			if (!strcmp(kinds[own].name, kind.name))
-				file->kind[kind.value] = kinds[own].value;
+		for (size_t own = 0; own < LT_KINDS; own++)
+			if (!strcmp(lt_kind_infos[own].name, kind.name))
+				file->kind[kind.value] = lt_kind_infos[own].value;
 	}
 }
 

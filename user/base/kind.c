@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "base/kind.h"
+
+const struct lt_kind_info lt_kind_infos[LT_KINDS] = {
+#define LT_KIND(symbol, value, name, unit) { value, name, unit },
+#include "leaktrace/kinds.def"
+#undef LT_KIND
+};
