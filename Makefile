@@ -22,6 +22,9 @@ BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 comma := ,
 BUILD ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 ARCH := $(shell uname -m)
+ifneq ($(ARCH),x86_64)
+$(error leaktrace knows the registers and calls of x86-64 only, not of $(ARCH))
+endif
 BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(ARCH)))
 
 ROOMS ?= $(notdir $(wildcard user/*))
