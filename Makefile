@@ -155,8 +155,9 @@ $(BUILD)/bench/%: bench/%.c $(BUILD)/libleaktrace.a
 
 bench:
 	@packaging/install-deps.sh bench
-	@$(MAKE) --no-print-directory all workloads $(BENCH_BIN)
+	@$(MAKE) --no-print-directory -s all workloads $(BENCH_BIN)
 	@LEAKTRACE_BUILD=$(BUILD) /usr/bin/python3 bench/run.py
+	@$(BUILD)/bench/model
 
 # Generated from the option table, so that they cannot disagree with it.
 $(BUILD)/leaktrace.8: $(BUILD)/leaktrace
