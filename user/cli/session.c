@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -21,6 +22,8 @@
 
 /* Rings are also read without a wake-up, so that a slow target's events are not old. */
 #define DRAIN_PERIOD_MS 50
+#define STARTUP_TRIES   20
+#define STARTUP_WAIT_NS 50000000L
 
 static int periodic_timer(double seconds)
 {
@@ -161,9 +164,29 @@ static int open_target(struct lt_session *session)
 	return LT_EXIT_DONE;
 }
 
+/* A process that has just been started has not mapped its C library yet: it gets a second. */
+static int plan_soon(struct lt_session *session)
+{
+	int err = -ENOENT;
+
+	for (int tries = 0; tries < STARTUP_TRIES && err == -ENOENT; tries++) {
+		struct lt_maps maps = { 0 };
+
+		if (tries) {
+			lt_plan_free(&session->plan);
+			session->plan = (struct lt_plan){ 0 };
+			nanosleep(&(struct timespec){ .tv_nsec = STARTUP_WAIT_NS }, NULL);
+		}
+		err = lt_maps_read(&session->process, &maps);
+		if (!err)
+			err = lt_plan_make(&session->process, &maps, &session->plan);
+		lt_maps_free(&maps);
+	}
+	return err;
+}
+
 static int make_plan(struct lt_session *session)
 {
-	struct lt_maps maps = { 0 };
 	int err;
 
 	if (session->process.bits32) {
@@ -171,10 +194,7 @@ static int make_plan(struct lt_session *session)
 			 session->process.pid);
 		return LT_EXIT_NO_TARGET;
 	}
-	err = lt_maps_read(&session->process, &maps);
-	if (!err)
-		err = lt_plan_make(&session->process, &maps, &session->plan);
-	lt_maps_free(&maps);
+	err = plan_soon(session);
 	if (err == -EACCES || err == -EPERM) {
 		lt_error("cannot read the mappings of pid %d: run as root (sudo leaktrace ...)",
 			 session->process.pid);
@@ -253,6 +273,28 @@ static int open_pipeline(struct lt_session *session)
 	return err;
 }
 
+/* From here on an exec is told by BPF; one that came before made the plan another program's. */
+static int check_image(const struct lt_session *session)
+{
+	struct lt_maps maps = { 0 };
+	int err = lt_maps_read(&session->process, &maps);
+
+	for (size_t i = 0; i < session->plan.probe_count && !err; i++) {
+		const struct lt_plan_probe *probe = &session->plan.probes[i];
+		const struct lt_plan_file *file = &session->plan.files[probe->file];
+		const struct lt_mapping *mapping = lt_maps_find(&maps,
+								file->base + probe->file_offset);
+
+		if (!mapping || mapping->inode != file->inode || mapping->device != file->device)
+			err = -ESRCH;
+	}
+	lt_maps_free(&maps);
+	if (err == -ESRCH)
+		lt_error("pid %d ended or became another program just now: run leaktrace again",
+			 session->process.pid);
+	return err;
+}
+
 static int attach(struct lt_session *session)
 {
 	struct lt_tracer_options options = {
@@ -272,6 +314,9 @@ static int attach(struct lt_session *session)
 		lt_error("%s", error.data ? error.data : strerror(-err));
 		return err;
 	}
+	err = check_image(session);
+	if (err)
+		return err;
 	ring_count = lt_tracer_rings(session->tracer, &rings);
 	err = lt_live_new(&session->live, rings, ring_count, lt_feed_emit, session);
 	if (!err)
