@@ -194,6 +194,24 @@ static void test_restore_missed(void **state)
 	assert_int_equal(lt_model_totals(model)->live_count, 1);
 }
 
+/* A thread preempted inside a failing realloc, while others realloc with success. */
+static void test_realloc_failed_late(void **state)
+{
+	struct lt_model *model = *state;
+	const uint64_t others = 3000;
+
+	acquire(model, 0, HEAP, 0x10, 100, 1);
+	tell(model, LT_EVENT_RELEASE, 0, 0x10, LT_WIRE_F_REALLOC);
+	for (uint64_t i = 0; i < others; i++) {
+		acquire(model, 0, HEAP, 0x1000 + 16 * i, 10, 2);
+		tell(model, LT_EVENT_RELEASE, 0, 0x1000 + 16 * i, LT_WIRE_F_REALLOC);
+	}
+	tell(model, LT_EVENT_RESTORE, 0, 0x10, 0);
+	assert_int_equal(lt_model_totals(model)->restore_missed, 0);
+	assert_int_equal(lt_model_site(model, 0)->live_size, 100);
+	check(model);
+}
+
 static void test_stacks(void **state)
 {
 	struct lt_model *model = *state;
@@ -271,6 +289,7 @@ int main(void)
 		TEST(test_realloc_failed),
 		TEST(test_realloc_done),
 		TEST(test_restore_missed),
+		TEST(test_realloc_failed_late),
 		TEST(test_stacks),
 		TEST(test_sites_full),
 		TEST(test_time),
