@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The plan: which probes go where, as a value, made before anything is attached.  --explain prints
- * it; user/bpf/attach.c carries it out.  Owns all of its memory.
+ * it; user/bpf/tracer.c carries it out.  Owns all of its memory.
  */
 #ifndef LT_PROBE_PLAN_H
 #define LT_PROBE_PLAN_H
