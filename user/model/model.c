@@ -19,8 +19,8 @@
  * succeed and their entries are never asked for again, so nothing else empties a slot.  A failure
  * follows its entry within a few events, or, if its thread was preempted in between, within some
  * thousand of other threads: for the entry to be gone by then, STASH_WAYS younger ones must have
- * hit its one set (Poisson, after 3,000 of them: 6e-9; with 1,024 sets 1 %, and it happened).  It is
- * counted.
+ * hit its one set (Poisson, after 3,000 of them: 6e-9; with 1,024 sets 1 %, and it happened).  It
+ * is counted.
  */
 #define STASH_SETS 8192U
 #define STASH_WAYS 8U
