@@ -3,6 +3,7 @@
 # make            build ./build/leaktrace
 # make demo       install what is missing, build, watch leaktrace find a leak
 # make check      install what the tests need, build, run every test
+# make check-kernels  boot Debian's kernels in QEMU and try the tool there (docs/KERNELS.md)
 # make bench      measure the cost; prints ratios
 # make lint       format, warnings, static analysis, room fences
 # make install    PREFIX=/usr/local DESTDIR=
@@ -28,7 +29,7 @@ endif
 BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(ARCH)))
 
 ROOMS ?= $(notdir $(wildcard user/*))
-LIBS := -lbpf -ldw -lelf -lz -lZydis -liberty -lpthread -lm
+LIBS := -lbpf -ldw -lelf -lz -lZydis -liberty -llzma -lpthread -lm
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wformat=2 -Wvla -Wimplicit-fallthrough -Wno-unused-parameter
@@ -49,7 +50,7 @@ UNIT_BIN := $(UNIT_SRC:%.c=$(BUILD)/%)
 DEPS := $(LIB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(BUILD)/user/cli/main.d
 
 .DELETE_ON_ERROR:
-.PHONY: all clean unit unit-programs workloads fuzz e2e demo check lint bench install uninstall
+.PHONY: all clean unit unit-programs workloads fuzz e2e demo check check-kernels lint bench install uninstall
 
 all: $(BUILD)/leaktrace
 
@@ -95,6 +96,8 @@ DEMO_BIN := $(patsubst demo/%.c,$(BUILD)/demo/%,$(wildcard demo/*.c))
 WORKLOAD_CFLAGS := -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -Wno-unused-parameter -fno-omit-frame-pointer \
 	-fno-optimize-sibling-calls -pthread -ffile-prefix-map=$(CURDIR)=.
 
+include tests/workloads/rules.mk
+
 $(BUILD)/workloads/%: tests/workloads/%.c $(wildcard tests/workloads/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(WORKLOAD_CFLAGS) -o $@ $<
@@ -108,6 +111,8 @@ $(BUILD)/e2e/%: tests/e2e/%.c $(BUILD)/libleaktrace.a
 	@mkdir -p $(@D)
 	$(CC) $(LT_CFLAGS) $(CFLAGS) $(LT_LDFLAGS) -o $@ $< $(BUILD)/libleaktrace.a $(LIBS)
 
+include tests/truth/rules.mk
+
 workloads: $(WORKLOADS)
 
 # Fuzzers run a fixed number of inputs, not for a time: the same work on any machine.
@@ -116,7 +121,7 @@ FUZZ_BIN := $(FUZZ_SRC:%.c=$(BUILD)/%)
 FUZZ_RUNS ?= 20000
 FUZZ_LIB := $(filter-out user/bpf/% user/cli/% user/stream/live.c,$(LIB_SRC))
 
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_LIB)
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(FUZZ_LIB) $(wildcard bpf/*.h tests/native/*.h include/leaktrace/*)
 	@mkdir -p $(@D)
 	$(CLANG) -std=gnu11 -D_GNU_SOURCE -DLT_VERSION='"$(VERSION)"' -O1 -g -Iinclude -Iuser \
 		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -o $@ $< $(FUZZ_LIB) \
@@ -127,7 +132,7 @@ fuzz: $(FUZZ_BIN)
 		$$fuzzer -runs=$(FUZZ_RUNS) -seed=1 -max_len=4096 -rss_limit_mb=2048 >$$fuzzer.log 2>&1 || \
 		{ tail -40 $$fuzzer.log; exit 1; }; tail -1 $$fuzzer.log; done
 
-e2e: all workloads $(BUILD)/e2e/attach_cycles
+e2e: all workloads $(BUILD)/e2e/attach_cycles $(BUILD)/truth/truth
 	LEAKTRACE_BUILD=$(BUILD) /usr/bin/python3 tests/e2e/run.py
 
 demo:
@@ -137,10 +142,16 @@ demo:
 
 check:
 	@packaging/install-deps.sh check
+	@packaging/install-deps.sh kernels
 	@$(MAKE) --no-print-directory -s -j$$(nproc) all workloads $(FUZZ_BIN) \
-		$(BUILD)/e2e/attach_cycles $(BUILD)/leaktrace.8
+		$(BUILD)/e2e/attach_cycles $(BUILD)/truth/truth $(BUILD)/leaktrace.8
 	@$(MAKE) --no-print-directory -s -j$$(nproc) BUILD=$(BUILD)-san SAN=address,undefined all unit-programs
 	@tests/run.sh $(BUILD) $(BUILD)-san
+
+check-kernels:
+	@packaging/install-deps.sh kernels
+	@$(MAKE) --no-print-directory -s -j$$(nproc) all workloads $(BUILD)/e2e/attach_cycles
+	@tests/kernels/run.sh $(BUILD)
 
 lint:
 	@packaging/install-deps.sh lint
@@ -152,6 +163,9 @@ BENCH_BIN := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 $(BUILD)/bench/%: bench/%.c $(BUILD)/libleaktrace.a
 	@mkdir -p $(@D)
 	$(CC) $(LT_CFLAGS) $(CFLAGS) $(LT_LDFLAGS) -o $@ $< $(BUILD)/libleaktrace.a $(LIBS)
+
+# As distributions build programs.
+$(BUILD)/bench/pair: LT_CFLAGS += -fomit-frame-pointer
 
 bench:
 	@packaging/install-deps.sh bench

@@ -16,12 +16,13 @@ enum operation {
 	OP_ALLOCATE = 0,       /* the return value is the block */
 	OP_REALLOC = 1,        /* the same, and the old block is gone if it is not NULL */
 	OP_POSIX_MEMALIGN = 2, /* the block is at *pointer if the return value is 0 */
+	OP_XALLOCX = 3, /* the block stays; it has the new size if the return value says so */
 };
 
 static __always_inline int enter_acquire(struct pt_regs *ctx, enum operation op, __u64 size,
 					 __u64 pointer)
 {
-	__u32 tid = wanted_tid();
+	__u32 tid = wanted_tid(ctx);
 	struct lt_thread *thread;
 	bool told;
 
@@ -84,11 +85,17 @@ int enter_reallocarray(struct pt_regs *ctx)
 	return enter_acquire(ctx, OP_REALLOC, size, PT_REGS_PARM1(ctx));
 }
 
-SEC("uretprobe")
-int exit_acquire(struct pt_regs *ctx)
+/* jemalloc's realloc that never moves a block: nobody else can get the address meanwhile. */
+SEC("uprobe")
+int enter_xallocx(struct pt_regs *ctx)
+{
+	return enter_acquire(ctx, OP_XALLOCX, PT_REGS_PARM2(ctx), PT_REGS_PARM1(ctx));
+}
+
+/* The registers are those of the caller, to which the function has just returned. */
+static __always_inline int leave(struct pt_regs *ctx, __u32 tid)
 {
 	__u64 block = PT_REGS_RC(ctx), pointer;
-	__u32 tid = wanted_tid();
 	struct lt_thread *thread;
 	__u8 flags = 0;
 
@@ -112,9 +119,46 @@ int exit_acquire(struct pt_regs *ctx)
 		if (!block && pointer && thread->pending.size)
 			send_release(LT_WIRE_RESTORE, LT_KIND_HEAP, flags, pointer);
 	}
+	if (thread->pending.op == OP_XALLOCX) {
+		if (block < thread->pending.size)
+			return 0; /* there was no room behind it */
+		flags = LT_WIRE_F_REALLOC;
+		block = pointer;
+		send_release(LT_WIRE_RELEASE, LT_KIND_HEAP, flags, block);
+	}
 	if (block)
 		send_acquire(ctx, thread, LT_KIND_HEAP, flags, block, thread->pending.size);
 	return 0;
+}
+
+SEC("uretprobe")
+int exit_acquire(struct pt_regs *ctx)
+{
+	return leave(ctx, wanted_tid(ctx));
+}
+
+/*
+ * At the ret instruction of a function that may throw (user/probe/returns.h): makes the registers
+ * those that a return probe would see.
+ */
+SEC("uprobe")
+int leave_acquire(struct pt_regs *ctx)
+{
+	struct pt_regs regs = {
+		.rax = ctx->rax,
+		.rbx = ctx->rbx,
+		.rbp = ctx->rbp,
+		.r12 = ctx->r12,
+		.r13 = ctx->r13,
+		.r14 = ctx->r14,
+		.r15 = ctx->r15,
+		.rsp = ctx->rsp + sizeof(__u64),
+	};
+	__u32 tid = wanted_tid(ctx);
+
+	if (!tid || bpf_probe_read_user(&regs.rip, sizeof(regs.rip), (void *)ctx->rsp))
+		return 0;
+	return leave(&regs, tid);
 }
 
 SEC("uprobe")
@@ -126,7 +170,7 @@ int enter_free(struct pt_regs *ctx)
 
 	if (!block)
 		return 0;
-	tid = wanted_tid();
+	tid = wanted_tid(ctx);
 	if (!tid)
 		return 0;
 	if (lt_pending_frees) {

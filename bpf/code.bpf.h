@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where the target's code is: its executable mappings, told by user space.
+ * Where the target's code is and how it is unwound: tables written by user space
+ * (user/bpf/code.c).  Layout: leaktrace/unwind.h.
+ *
+ * The ranges are told in two halves.  User space writes the idle one and then counts
+ * lt_code_generation up, whose lowest bit says which is in force.  Words of tables are reused only
+ * after that, so a walk that sees the same generation at its end as at its start has read nothing
+ * that changed under it.
  */
 #ifndef LT_CODE_BPF_H
 #define LT_CODE_BPF_H
@@ -10,48 +16,135 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 2 * LT_MAX_EXEC_RANGES);
+	__uint(max_entries, 2 * LT_MAX_CODE_RANGES);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__type(key, __u32);
-	__type(value, struct lt_exec_range);
-} lt_exec_ranges __weak SEC(".maps");
+	__type(value, struct lt_code_range);
+} lt_code_ranges __weak SEC(".maps");
 
-/* Which half of lt_exec_ranges is in force. */
-__u32 lt_exec_half __weak = 0;
+/* Words in blocks, for an array's element takes 8 bytes at least. */
+#define BLOCK_WORDS 64
+
+struct lt_word_block {
+	__u32 words[BLOCK_WORDS];
+};
+
+struct lt_segment_template {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LT_UNWIND_SEGMENT / BLOCK_WORDS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(key_size, sizeof(__u32)); /* clang 14 forgets the types of inner maps */
+	__uint(value_size, sizeof(struct lt_word_block));
+};
+
+/* Made by user space as tables need them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, LT_MAX_SEGMENTS);
+	__type(key, __u32);
+	__array(values, struct lt_segment_template);
+} lt_unwind_segments __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LT_MAX_RULES);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+} lt_unwind_rules __weak SEC(".maps");
+
+__u32 lt_code_generation __weak = 0;
 
 /*
- * The executable range around an address, into thread->last_range.  A global function, so that the
- * verifier looks at it once and not once a frame.  Returns 1 if found.
+ * Counted up, ahead of the generation, when code took the place of other code: the same addresses
+ * mean something else now, so the ids of all stacks begin anew.
  */
-__weak int exec_range_find(__u32 tid, __u64 address)
-{
-	struct lt_thread *thread = bpf_map_lookup_elem(&lt_threads, &tid);
-	__u32 half = lt_exec_half & 1, low = 0, index;
-	struct lt_exec_range *range;
+__u32 lt_code_epoch __weak = 0;
 
-	if (!thread)
-		return 0;
+/* The range in force around an address, or NULL. */
+static __always_inline const struct lt_code_range *range_of(__u64 address, __u32 generation)
+{
+	__u32 base = (generation & 1) * LT_MAX_CODE_RANGES, low = 0, index;
+	const struct lt_code_range *range;
+
 	/* The last start that is not above the address, by halving steps. */
-	for (__u32 step = LT_MAX_EXEC_RANGES / 2; step; step /= 2) {
-		index = low + step;
+	for (__u32 step = LT_MAX_CODE_RANGES / 2; step; step /= 2) {
+		index = (low + step) & (LT_MAX_CODE_RANGES - 1);
 		opaque(index);
-		index &= LT_MAX_EXEC_RANGES - 1;
-		index += half * LT_MAX_EXEC_RANGES;
-		range = bpf_map_lookup_elem(&lt_exec_ranges, &index);
+		index = (index & (LT_MAX_CODE_RANGES - 1)) + base;
+		range = bpf_map_lookup_elem(&lt_code_ranges, &index);
 		if (range && range->start <= address)
 			low += step;
-		opaque(low);
-		low &= LT_MAX_EXEC_RANGES - 1;
 	}
-	index = low + half * LT_MAX_EXEC_RANGES;
-	range = bpf_map_lookup_elem(&lt_exec_ranges, &index);
-	if (!range || address < range->start || address >= range->end)
+	index = low + base;
+	range = bpf_map_lookup_elem(&lt_code_ranges, &index);
+	return range && address - range->start < range->end - range->start ? range : NULL;
+}
+
+/* One word of the tables; 0 when there is none. */
+static __always_inline __u32 table_word(__u32 number)
+{
+	__u32 segment = number / LT_UNWIND_SEGMENT;
+	__u32 block = number % LT_UNWIND_SEGMENT / BLOCK_WORDS, word = number % BLOCK_WORDS;
+	struct lt_word_block *found;
+	void *words = bpf_map_lookup_elem(&lt_unwind_segments, &segment);
+
+	if (!words)
 		return 0;
-	thread->last_range = *range;
+	found = bpf_map_lookup_elem(words, &block);
+	opaque(word);
+	return found ? found->words[word & (BLOCK_WORDS - 1)] : 0;
+}
+
+/*
+ * The unwind rule for an address.  A global function, as the verifier then looks at it once.
+ */
+__weak __u64 rule_find(__u64 address, __u32 generation)
+{
+	const struct lt_code_range *range = range_of(address, generation);
+	__u64 page;
+	__u32 offset, low, high, number;
+	__u64 *rule;
+
+	if (!range)
+		return LT_RULE(LT_CFA_NO_CODE, 0, 0, 0);
+	if (range->source == LT_CODE_PENDING)
+		return LT_RULE(LT_CFA_PENDING, 0, 0, 0);
+	offset = address - range->origin;
+	page = (address - range->origin) >> LT_UNWIND_PAGE_SHIFT;
+	if (range->source != LT_CODE_TABLE || address < range->origin || page >= range->page_count)
+		return LT_RULE(LT_CFA_NONE, 0, 0, 0);
+	offset = (__u32)(address - range->origin) % LT_UNWIND_PAGE;
+	low = table_word(range->word + page);
+	high = table_word(range->word + page + 1);
+	/* [low, high): the last row that is not behind the offset; the first one is at 0. */
+	for (int i = 0; i < LT_UNWIND_PAGE_SHIFT + 1 && low + 1 < high; i++) {
+		__u32 middle = low + (high - low) / 2;
+
+		if (table_word(range->word + middle) >> 16 <= offset)
+			low = middle;
+		else
+			high = middle;
+	}
+	number = LT_ROW_RULE(table_word(range->word + low));
+	rule = bpf_map_lookup_elem(&lt_unwind_rules, &number);
+	return rule ? *rule : LT_RULE(LT_CFA_UNSUPPORTED, 0, 0, 0);
+}
+
+/* The executable range around an address, into thread->last_range.  1 if found. */
+__weak int code_range_find(__u32 tid, __u64 address)
+{
+	struct lt_thread *thread = bpf_map_lookup_elem(&lt_threads, &tid);
+	const struct lt_code_range *range = range_of(address, lt_code_generation);
+
+	if (!thread || !range)
+		return 0;
+	thread->last_range.start = range->start;
+	thread->last_range.end = range->end;
 	return 1;
 }
 
-static __always_inline bool in_range(const struct lt_exec_range *range, __u64 address)
+static __always_inline bool in_range(const struct lt_address_range *range, __u64 address)
 {
 	return address - range->start < range->end - range->start;
 }
@@ -60,7 +153,7 @@ static __always_inline bool in_range(const struct lt_exec_range *range, __u64 ad
 static __always_inline bool is_code(struct lt_thread *thread, __u64 address)
 {
 	return in_range(&thread->last_range, address) ||
-	       exec_range_find((__u32)bpf_get_current_pid_tgid(), address);
+	       code_range_find((__u32)bpf_get_current_pid_tgid(), address);
 }
 
 #endif

@@ -2,8 +2,7 @@
 /*
  * What every BPF subject shares: configuration, the gate, counters.
  *
- * No vmlinux.h: programs see user registers (UAPI struct pt_regs) and a handful of task fields,
- * declared where they are used with preserve_access_index, so that CO-RE relocates them.
+ * Programs see user registers (UAPI struct pt_regs) and a handful of kernel fields (kernel.bpf.h).
  * Definitions are __weak so that each subject's object can carry them and the linker keeps one.
  */
 #ifndef LT_COMMON_BPF_H
@@ -13,13 +12,13 @@
 #include <linux/ptrace.h>
 #include <stdbool.h>
 
-#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
 #include "leaktrace/config.h"
 #include "leaktrace/events.h"
 #include "leaktrace/limits.h"
+#include "leaktrace/unwind.h"
 
 /* Hides a value's origin from the compiler, which drops masks that the verifier needs to see. */
 #define opaque(value) asm volatile("" : "+r"(value))
@@ -47,11 +46,28 @@ static __always_inline void count(enum lt_counter counter)
 	__sync_fetch_and_add(&lt_counters[counter], 1);
 }
 
-/* The current thread's id if it belongs to the target and tracing is on, else 0. */
-static __always_inline __u32 wanted_tid(void)
+/* Holds nothing, ever. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} lt_no_programs __weak SEC(".maps");
+
+/*
+ * The current thread's id if it belongs to the target and tracing is on, else 0.
+ *
+ * From 6.13 on, the kernel gives programs of this type a stack of their CPU rather than the task's
+ * (bpf_enable_priv_stack() in kernel/bpf/verifier.c).  Uprobe programs can be preempted, and two
+ * of them then share it: counts go wrong on preemptible kernels.  Programs with a tail call are
+ * spared that, so here is one; it is never made, and the verifier removes it.
+ */
+static __always_inline __u32 wanted_tid(void *ctx)
 {
 	__u64 pid_tgid;
 
+	if (!lt_config.tgid)
+		bpf_tail_call(ctx, &lt_no_programs, 0);
 	if (!lt_active)
 		return 0;
 	pid_tgid = bpf_get_current_pid_tgid();

@@ -1,20 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The life of the target: threads that end, exec, exit. */
 #include "common.bpf.h"
+#include "kernel.bpf.h"
 #include "thread.bpf.h"
-
-/* Only the fields read here; CO-RE finds them in the running kernel. */
-struct signal_struct {
-	struct {
-		int counter;
-	} live;
-	int group_exit_code;
-} __attribute__((preserve_access_index));
-
-struct task_struct {
-	int exit_code;
-	struct signal_struct *signal;
-} __attribute__((preserve_access_index));
 
 /* bpf_raw_tracepoint_args: sched_process_exit(task, ...), in the context of the ending thread. */
 SEC("raw_tp/sched_process_exit")

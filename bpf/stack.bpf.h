@@ -1,27 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The user stack of an acquire: walked, hashed, sent once.
+ * The user stack of an acquire: recognised or walked, hashed, sent once.
  *
- * stack_walk() is the one door to unwinding: it fills thread->frames and says why it stopped.  It
- * follows frame pointers, and starts at a *return* probe, where the program counter is in the
- * direct caller: frame 0 is right whatever the frame pointer holds.  A frame counts only if the
- * frame pointer climbs, is aligned, and the return address lies in an executable mapping of the
- * target, so that data in %rbp (code without frame pointers) does not pass for code.
- *
- * Stack memory is copied in pieces of up to 2 KiB that never cross a page: one read of 2 KiB costs
- * as much as two of 8 bytes (measured: 30-50 ns against 25), and a read that crosses the end of the
- * stack mapping would fault (16 us).
+ * stack_walk() is the one door to unwinding.  Most stacks were walked before: stack_recall() copies
+ * the words that such a walk depended on and hashes them, which is much cheaper than to walk again
+ * and just as sure, for the walk reads nothing else.
  */
 #ifndef LT_STACK_BPF_H
 #define LT_STACK_BPF_H
 
-#include "code.bpf.h"
 #include "common.bpf.h"
 #include "ring.bpf.h"
 #include "thread.bpf.h"
-
-#define MAX_FRAME_BYTES (8 << 20) /* a frame beyond the default stack limit is no frame */
-#define USER_PAGE       4096
+#include "unwind.bpf.h"
 
 /*
  * Direct-mapped: the slot of a hash holds the id last sent there.  A collision sends frames again,
@@ -34,82 +25,181 @@ struct {
 	__type(value, __u64);
 } lt_stacks_sent __weak SEC(".maps");
 
+/* Hash of what a walk depended on → stack id.  Direct-mapped, too. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LT_MEMO_SLOTS);
+	__type(key, __u32);
+	__type(value, struct lt_slot);
+} lt_memo __weak SEC(".maps");
+
+/* Walks by enum lt_stack_end; user space makes counters of them. */
+__u64 lt_walk_ends[LT_STACK_END_COUNT] __weak = {};
+
+#define MISSES_IN_ROW 8
+
 static __always_inline __u64 stack_hash(__u64 hash, __u64 frame)
 {
 	hash = (hash ^ frame) * 0xff51afd7ed558ccdULL;
 	return hash ^ hash >> 32;
 }
 
-/* Fills thread->frames from the caller of the returning function outwards; returns the stack's id.
- */
-static __always_inline __u64 stack_walk(struct pt_regs *ctx, struct lt_thread *thread)
+static __always_inline struct lt_layout *layout_of(struct lt_thread *thread, __u64 ip, __u64 sp)
 {
-	__u64 fp = PT_REGS_FP(ctx), low = PT_REGS_SP(ctx), base = 0, length = 0;
-	__u64 hash = stack_hash(0, PT_REGS_IP(ctx)), offset, next, frame;
-	__u16 end = LT_STACK_LIMIT, count_frames = 1;
+	__u32 index = (ip ^ sp) * 0x9e3779b97f4a7c15ULL >> 56;
 
-	thread->frames[0] = PT_REGS_IP(ctx);
-	for (__u32 i = 1; i < LT_MAX_FRAMES; i++) {
-		if (fp == 0) {
-			end = LT_STACK_COMPLETE; /* the psABI marks the outermost frame so */
-			break;
-		}
-		if (fp < low || fp - low > MAX_FRAME_BYTES || (fp & 7)) {
-			end = LT_STACK_NO_FRAME;
-			break;
-		}
-		offset = fp - base;
-		if (base == 0 || offset + 16 > length) {
-			base = fp;
-			offset = 0;
-			length = USER_PAGE - (fp & (USER_PAGE - 1));
-			if (length > LT_STACK_CHUNK)
-				length = LT_STACK_CHUNK;
-			if (length < 16) /* a frame record across two pages: rare, read just that */
-				length = 16;
-			if (bpf_probe_read_user(thread->chunk, length, (void *)base)) {
-				end = LT_STACK_FAULT;
-				break;
-			}
-		}
-		opaque(offset);
-		if (offset > LT_STACK_CHUNK - 16)
-			break;
-		next = *(__u64 *)(thread->chunk + offset);
-		frame = *(__u64 *)(thread->chunk + offset + 8);
-		if (!is_code(thread, frame)) {
-			end = LT_STACK_NO_FRAME;
-			break;
-		}
-		thread->frames[i] = frame;
-		hash = stack_hash(hash, frame);
-		count_frames = i + 1;
-		low = fp + 16;
-		fp = next;
-	}
-	if (end == LT_STACK_LIMIT)
-		count(LT_COUNTER_STACK_TRUNCATED);
-	if (end == LT_STACK_FAULT)
-		count(LT_COUNTER_STACK_FAULT);
-	thread->stack.frame_count = count_frames;
-	thread->stack.end = end;
-	/* How it ended is part of what it is. */
-	return stack_hash(hash, end);
+	opaque(index);
+	return &thread->layouts[index & (LT_LAYOUTS - 1)];
 }
 
-/* Sends the frames of thread->stack ahead of the first event that names them. */
+/* The memo's key: values of all words that the layout names.  They are in thread->chunk. */
+static __always_inline __u64 layout_hash(const struct lt_thread *thread,
+					 const struct lt_layout *layout, __u64 bp)
+{
+	__u64 hash = stack_hash(layout->generation, layout->ip), offset;
+
+	hash = stack_hash(hash, layout->sp);
+	if (layout->needs_bp)
+		hash = stack_hash(hash, bp);
+	for (__u32 i = 0; i < LT_LAYOUT_SLOTS; i++) {
+		if (i >= layout->count)
+			break;
+		offset = layout->offsets[i];
+		opaque(offset);
+		if (offset > LT_STACK_CHUNK - sizeof(__u64))
+			break;
+		hash = stack_hash(hash, *(__u64 *)(thread->chunk + offset));
+	}
+	return hash;
+}
+
+static __always_inline struct lt_slot *memo_slot(__u64 hash)
+{
+	__u32 index = hash & (LT_MEMO_SLOTS - 1);
+
+	return bpf_map_lookup_elem(&lt_memo, &index);
+}
+
+/*
+ * Where many paths of different shapes share a slot, remembering them is in vain: then it is tried
+ * only now and then.
+ */
+static __always_inline bool worth_it(const struct lt_layout *layout)
+{
+	return layout->misses < MISSES_IN_ROW || layout->misses % MISSES_IN_ROW == 0;
+}
+
+/* The id of the stack if it was walked before, else 0. */
+static __always_inline __u64 stack_recall(struct pt_regs *ctx, struct lt_thread *thread)
+{
+	__u64 ip = PT_REGS_IP(ctx), sp = PT_REGS_SP(ctx), span, hash, stack_id;
+	struct lt_layout *layout = layout_of(thread, ip, sp);
+	struct lt_slot *slot;
+
+	layout->misses++;
+	if (layout->ip != ip || layout->sp != sp || !layout->count ||
+	    layout->generation != lt_code_generation || !worth_it(layout))
+		return 0;
+	span = layout->span;
+	opaque(span);
+	if (span > LT_STACK_CHUNK || bpf_probe_read_user(thread->chunk, span, (void *)sp))
+		return 0;
+	hash = layout_hash(thread, layout, PT_REGS_FP(ctx));
+	slot = memo_slot(hash);
+	if (!slot)
+		return 0;
+	stack_id = *(volatile __u64 *)&slot->value; /* once: another CPU may change it meanwhile */
+	if ((slot->check ^ stack_id) != hash)
+		return 0;
+	layout->misses = 0;
+	return stack_id;
+}
+
+/* After a walk that nothing but its layout determined. */
+static __always_inline void stack_remember(struct pt_regs *ctx, struct lt_thread *thread,
+					   __u64 stack_id)
+{
+	__u64 ip = PT_REGS_IP(ctx), sp = PT_REGS_SP(ctx), hash;
+	struct lt_layout *layout = layout_of(thread, ip, sp);
+	struct lt_slot *slot;
+
+	if (thread->walk.unique || thread->walk.end != LT_STACK_COMPLETE ||
+	    thread->walk.chunk_base != sp || thread->draft.span > thread->walk.chunk_size)
+		return;
+	if (!worth_it(layout))
+		return;
+	thread->draft.misses = layout->misses;
+	thread->draft.ip = ip;
+	thread->draft.sp = sp;
+	thread->draft.generation = thread->walk.generation;
+	*layout = thread->draft;
+	hash = layout_hash(thread, layout, PT_REGS_FP(ctx));
+	slot = memo_slot(hash);
+	if (!slot)
+		return;
+	slot->check = hash ^ stack_id;
+	slot->value = stack_id;
+}
+
+/* Fills thread->frames from the caller of the returning function outwards; the stack's id. */
+static __always_inline __u64 stack_walk(struct pt_regs *ctx, struct lt_thread *thread)
+{
+	__u32 frames, end;
+	__u64 hash;
+
+	unwind(ctx, thread);
+	hash = thread->walk.epoch;
+	frames = thread->walk.frames;
+	end = thread->walk.end;
+	for (__u32 i = 0; i < LT_MAX_FRAMES; i++) {
+		if (i >= frames)
+			break;
+		hash = stack_hash(hash, thread->frames[i]);
+	}
+	/* How it ended is part of what it is. */
+	hash = stack_hash(hash, end);
+	opaque(end);
+	if (end < LT_STACK_END_COUNT)
+		__sync_fetch_and_add(&lt_walk_ends[end], 1);
+	thread->stack.stack_id = hash;
+	thread->stack.frame_count = frames;
+	thread->stack.end = end;
+	stack_remember(ctx, thread, hash);
+	return hash;
+}
+
+static __always_inline __u64 *sent_slot(__u64 stack_id)
+{
+	__u32 slot = stack_id & (LT_STACK_SLOTS - 1);
+
+	return bpf_map_lookup_elem(&lt_stacks_sent, &slot);
+}
+
+/* The id of the stack; thread->stack is filled unless the stack was sent before. */
+static __always_inline __u64 stack_identify(struct pt_regs *ctx, struct lt_thread *thread)
+{
+	__u64 stack_id = stack_recall(ctx, thread), *sent;
+
+	if (stack_id) {
+		sent = sent_slot(stack_id);
+		if (sent && *sent == stack_id)
+			return stack_id;
+	}
+	return stack_walk(ctx, thread);
+}
+
+/* Sends the frames of a stack ahead of the first event that names it. */
 static __always_inline void stack_send(const struct ring_ref *ref, struct lt_thread *thread,
 				       __u64 stack_id, __u8 kind)
 {
-	__u32 slot = stack_id & (LT_STACK_SLOTS - 1);
-	__u64 *sent = bpf_map_lookup_elem(&lt_stacks_sent, &slot);
+	__u64 *sent = sent_slot(stack_id);
 	__u64 size;
 
-	if (!sent || *sent == stack_id)
+	/* Another thread may have taken the slot since: then the next event walks and sends. */
+	if (!sent || *sent == stack_id || thread->stack.stack_id != stack_id)
 		return;
 	*sent = stack_id;
 	fill_header(&thread->stack.header, LT_WIRE_STACK, kind, 0);
-	thread->stack.stack_id = stack_id;
 	size = sizeof(struct lt_wire_stack) + thread->stack.frame_count * sizeof(__u64);
 	opaque(size);
 	if (size > sizeof(struct lt_wire_stack) + LT_MAX_FRAMES * sizeof(__u64))
@@ -132,7 +222,7 @@ static __always_inline void send_acquire(struct pt_regs *ctx, struct lt_thread *
 		count(LT_COUNTER_ACQUIRE_RING_FULL);
 		return;
 	}
-	stack_id = stack_walk(ctx, thread);
+	stack_id = stack_identify(ctx, thread);
 	stack_send(&ref, thread, stack_id, kind);
 	record = bpf_ringbuf_reserve(ref.ring, sizeof(*record), 0);
 	if (!record) {

@@ -18,13 +18,63 @@ struct lt_pending {
 	__u32 frees; /* it may free a block inside */
 };
 
+struct lt_address_range {
+	__u64 start, end;
+};
+
+/*
+ * What a walk found for one (ip, sp): the words of stack that its result depends on.  While they
+ * hold the same values, and the tables stay, the stack is the same.
+ */
+struct lt_layout {
+	__u64 ip, sp;
+	__u32 generation;
+	__u16 span;    /* bytes of stack, from sp on, that hold all of them */
+	__u8 count;    /* 0: nothing remembered */
+	__u8 needs_bp; /* RBP as it was at the start counts, too */
+	__u32 misses;  /* in vain since it last was of use */
+	__u32 reserved;
+	__u16 offsets[LT_LAYOUT_SLOTS]; /* from sp */
+};
+
+/* A walk under way: registers of the frame in hand, and what is known of the stack. */
+struct lt_walk {
+	__u64 sp, bp;
+	__u64 rule;       /* of the frame in hand */
+	__u64 chunk_base; /* address of chunk[0] */
+	__u64 context;    /* the frame was interrupted: its registers, a struct ucontext; or 0 */
+	__u64 frame_sp;   /* SP at the start ... */
+	__u64 rbx, r12, r13, r14, r15; /* ... and what calls preserve besides RBP */
+	__u32 chunk_size;              /* bytes of it that are valid */
+	__u32 generation;
+	__u32 epoch;
+	__u32 reserved;
+	__u32 bp_slot; /* where in the stack bp came from, from frame_sp; or a LT_BP_ value */
+	__u32 frames;
+	__u32 signals;          /* interrupted frames so far */
+	__u32 unique;           /* the result depends on more than a layout can hold */
+	__u32 by_frame_pointer; /* a frame was stepped over so */
+	__u32 end;              /* enum lt_stack_end; LT_STACK_END_COUNT while it goes on */
+};
+
+/* lt_walk.bp_slot */
+#define LT_BP_START   0xffffffffu /* not changed since the start */
+#define LT_BP_UNKNOWN 0xfffffffeu /* not preserved by the code seen */
+#define LT_BP_COUNTED                                                                              \
+	0xfffffffdu /* the result depends on it already, or it cannot be remembered                \
+		     */
+
 /* Everything a thread needs while one of its calls is handled: no other program runs meanwhile. */
 struct lt_thread {
 	struct lt_pending pending;
-	struct lt_exec_range last_range; /* of the latest walked frame: most frames share it */
-	struct lt_wire_stack stack;      /* the record under construction ... */
-	__u64 frames[LT_MAX_FRAMES + 1]; /* ... and its frames, contiguous */
-	__u8 chunk[LT_STACK_CHUNK];      /* a copy of user stack */
+	struct lt_address_range last_range; /* executable; of the latest look */
+	__u64 stack_end;                    /* beyond it no memory was readable; 0: not met */
+	struct lt_walk walk;
+	struct lt_layout draft;               /* of the walk under way */
+	struct lt_layout layouts[LT_LAYOUTS]; /* direct-mapped */
+	struct lt_wire_stack stack;           /* the record under construction ... */
+	__u64 frames[LT_MAX_FRAMES + 1];      /* ... and its frames, contiguous */
+	__u8 chunk[LT_STACK_CHUNK];           /* a copy of user stack */
 };
 
 struct {

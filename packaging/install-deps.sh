@@ -1,22 +1,25 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# install-deps.sh build|check|lint|bench: installs what is missing of Debian's packages, and is
+# install-deps.sh build|check|kernels|lint|bench: installs what is missing of Debian's packages, and is
 # silent and offline when nothing is.  Needs root only if something has to be installed.
 set -eu
 
 build="gcc libc6-dev clang llvm libbpf-dev bpftool libelf-dev libdw-dev zlib1g-dev libzydis-dev
-	libiberty-dev uthash-dev"
-check="$build libcmocka-dev libclang-rt-dev g++ binutils python3 prometheus prometheus-node-exporter memcached nginx-light
+	libiberty-dev uthash-dev liblzma-dev"
+check="$build libcmocka-dev libdebuginfod1 libclang-rt-dev g++ rustc binutils python3 prometheus prometheus-node-exporter
+	memcached nginx-light redis-server redis-tools postgresql sqlite3 nodejs libjemalloc2 libboost-context1.74.0
 	util-linux mandoc"
+kernels="$build python3 qemu-system-x86 busybox-static debian-archive-keyring util-linux"
 lint="$build clang-format clang-tidy shellcheck"
 bench="$build python3 redis-server redis-tools memcached nginx-light wrk"
 
 case ${1:-} in
 build) wanted=$build ;;
 check) wanted=$check ;;
+kernels) wanted=$kernels ;;
 lint) wanted=$lint ;;
 bench) wanted=$bench ;;
-*) echo "usage: install-deps.sh build|check|lint|bench" >&2; exit 2 ;;
+*) echo "usage: install-deps.sh build|check|kernels|lint|bench" >&2; exit 2 ;;
 esac
 
 missing=''

@@ -38,13 +38,25 @@ enum lt_wire_flags {
 	LT_WIRE_F_REALLOC = 1, /* this acquire or release is one half of a realloc */
 };
 
-/* Why the unwinder stopped: lt_wire_stack.end */
+/*
+ * Why the unwinder stopped: lt_wire_stack.end.  LT_STACK_END(SYMBOL, value, counter, phrase): the
+ * counter is of walks that ended so, the phrase is for reports.
+ */
+#define LT_STACK_ENDS                                                                              \
+	LT_STACK_END(COMPLETE, 0, COUNT, "")                                                       \
+	LT_STACK_END(LIMIT, 1, STACK_TRUNCATED, "frame limit reached")                             \
+	LT_STACK_END(FAULT, 2, STACK_FAULT, "stack memory unreadable")                             \
+	LT_STACK_END(NO_FRAME, 3, STACK_NO_FRAME, "no unwind table and no frame pointer")          \
+	LT_STACK_END(NO_CODE, 4, STACK_NO_CODE, "return address in no known code")                 \
+	LT_STACK_END(UNSUPPORTED, 5, STACK_UNSUPPORTED, "unwind rule not supported")               \
+	LT_STACK_END(PENDING, 6, STACK_PENDING, "code just mapped or replaced")                    \
+	LT_STACK_END(IMPLAUSIBLE, 7, STACK_IMPLAUSIBLE, "frames do not climb the stack")
+
 enum lt_stack_end {
-	LT_STACK_COMPLETE = 0, /* outermost frame reached */
-	LT_STACK_LIMIT = 1,    /* LT_MAX_FRAMES */
-	LT_STACK_FAULT = 2,    /* stack memory could not be read */
-	LT_STACK_NO_FRAME =
-		3, /* the frame pointer leads nowhere plausible: code without frame pointers */
+#define LT_STACK_END(symbol, value, counter, phrase) LT_STACK_##symbol = (value),
+	LT_STACK_ENDS
+#undef LT_STACK_END
+		LT_STACK_END_COUNT
 };
 
 enum lt_counter {
@@ -81,8 +93,11 @@ struct lt_wire_stack {
 	__u16 frame_count;
 	__u16 end; /* enum lt_stack_end */
 	__u32 reserved;
-	__u64 frames[]; /* leaf first; each one a return address: names are looked up at address - 1
-			 */
+	/*
+	 * Leaf first.  Names are looked up at frame - 1, in the call: a frame is a return address,
+	 * or the address after that of the instruction at which a signal came.
+	 */
+	__u64 frames[];
 };
 
 _Static_assert(sizeof(struct lt_wire_header) == 16, "wire layout");

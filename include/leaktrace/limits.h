@@ -9,16 +9,25 @@
 #define LT_MAX_FRAMES 127 /* frames of one stack, leaf first; the kernel's PERF_MAX_STACK_DEPTH */
 #define LT_MAX_NESTED_STACK                                                                        \
 	65536 /* bytes of stack that an allocator uses inside one call, at most */
-#define LT_STACK_CHUNK      2048 /* bytes of user stack copied at once by the unwinder; power of two */
-#define LT_MAX_THREADS      16384     /* threads of the targets with a pending-call record */
-#define LT_MAX_EXEC_RANGES  4096      /* executable mappings known to the BPF side; power of two */
-#define LT_STACK_SLOTS      (1 << 16) /* direct-mapped "already sent" stack table; power of two */
-#define LT_MAX_RINGS        16        /* ring buffers; power of two */
-#define LT_MAX_SITES        (1 << 16) /* sites (kind and stack) of one process */
-#define LT_MAX_MODULES      8192      /* executable mappings of one process, over its life */
-#define LT_MAX_INLINE_DEPTH 32        /* source frames behind one address */
-#define LT_MAX_NAME         4096      /* bytes of one function or file name; C++ names get long */
-#define LT_MAX_BUILD_ID     32        /* bytes; SHA-1 has 20, xxhash 8, UUID 16 */
-#define LT_MAX_REPORT_SITES 1000      /* --top */
+#define LT_STACK_CHUNK       4096 /* bytes of user stack that the unwinder holds; power of two */
+#define LT_LAYOUTS           16   /* stack layouts remembered for each thread; power of two */
+#define LT_LAYOUT_SLOTS      64   /* words of stack that a remembered walk depends on */
+#define LT_MEMO_SLOTS        (1 << 16) /* direct-mapped table of known stacks; power of two */
+#define LT_RULE_SLOTS        (1 << 14) /* direct-mapped cache of unwind rules; power of two */
+#define LT_MAX_SIGNAL_FRAMES 8         /* signal handlers on top of each other in one stack */
+#define LT_MAX_THREADS       16384     /* threads of the targets with a pending-call record */
+#define LT_MAX_CODE_RANGES   16384     /* executable mappings known to the BPF side; power of two */
+#define LT_UNWIND_SEGMENT    (1 << 18) /* 32-bit words of unwind tables in one map; power of two */
+#define LT_MAX_SEGMENTS      64        /* 16 M words in all: more than 10 M rows; power of two */
+#define LT_MAX_UNWIND_ROWS   (10 << 20) /* rows of one file's unwind table */
+#define LT_MAX_RULES         16384      /* distinct unwind rules of all tables; power of two */
+#define LT_STACK_SLOTS       (1 << 16)  /* direct-mapped "already sent" stack table; power of two */
+#define LT_MAX_RINGS         16         /* ring buffers; power of two */
+#define LT_MAX_SITES         (1 << 16)  /* sites (kind and stack) of one process */
+#define LT_MAX_MODULES       8192       /* executable mappings of one process, over its life */
+#define LT_MAX_INLINE_DEPTH  32         /* source frames behind one address */
+#define LT_MAX_NAME          4096       /* bytes of one function or file name; C++ names get long */
+#define LT_MAX_BUILD_ID      32         /* bytes; SHA-1 has 20, xxhash 8, UUID 16 */
+#define LT_MAX_REPORT_SITES  1000       /* --top */
 
 #endif

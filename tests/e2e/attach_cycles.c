@@ -100,7 +100,6 @@ static const char *one_cycle(struct cycles *cycles)
 
 	cycles->events = 0;
 	if (lt_tracer_open(&tracer, &cycles->features, &options, &error) ||
-	    lt_tracer_set_code(tracer, &cycles->maps) ||
 	    lt_tracer_attach(tracer, &cycles->plan, &error)) {
 		fprintf(stderr, "%s\n", error.data ? error.data : "?");
 		return "attaching failed";

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Any file as a module: the first 16 bytes are file offset and step of the lookups, then the file.
+/*
+ * Any file as a module: the first 16 bytes are file offset and step of the lookups, then the file.
+ * The same bytes also stand for what .gnu_debugdata expands to: symbols of a file in memory.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -7,12 +9,36 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "symbol/functions.h"
 #include "symbol/resolver.h"
 
 #define BASE    0x7f0000000000ULL
 #define LOOKUPS 16
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void read_from_memory(const uint8_t *data, size_t size, uint64_t step)
+{
+	char *image = malloc(size ? size : 1);
+	struct lt_functions *functions;
+	Elf *elf;
+
+	if (!image)
+		abort();
+	memcpy(image, data, size);
+	elf = elf_memory(image, size);
+	if (elf && !lt_functions_load(&functions, &elf, 1)) {
+		for (uint64_t i = 0; i < LOOKUPS; i++) {
+			const char *name = lt_functions_name(functions, i * step);
+
+			if (name && !strlen(name))
+				abort();
+		}
+		lt_functions_free(functions);
+	}
+	elf_end(elf);
+	free(image);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -44,5 +70,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				abort();
 	}
 	lt_resolver_free(resolver);
+	read_from_memory(data, size, step);
 	return 0;
 }

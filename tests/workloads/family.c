@@ -5,9 +5,11 @@
  *
  *	family [THREADS [OPERATIONS-PER-THREAD [SEED]]]
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 
 #include "truth.h"
@@ -65,6 +67,18 @@ static struct worker workers[MAX_THREADS];
 static volatile size_t beyond_limit = SIZE_MAX / 2 + 1;
 static volatile size_t beyond_memory = (size_t)1 << 47; /* all of a process's address space */
 static volatile size_t zero;
+
+/* An allocator put before libc's may lack this one, and cannot free what libc's hands out. */
+static void *(*page_alloc)(size_t) = pvalloc;
+
+static void choose_page_alloc(void)
+{
+	Dl_info all, pages;
+
+	if (dladdr((void *)malloc, &all) && dladdr((void *)pvalloc, &pages) &&
+	    all.dli_fbase != pages.dli_fbase)
+		page_alloc = valloc;
+}
 
 SITE static void *use_malloc(uint64_t *random, size_t *size)
 {
@@ -146,7 +160,7 @@ SITE static void *use_valloc(uint64_t *random, size_t *size)
 
 SITE static void *use_pvalloc(uint64_t *random, size_t *size)
 {
-	void *p = pvalloc(*size);
+	void *p = page_alloc(*size);
 
 	KEEP(p);
 	return p;
@@ -247,7 +261,7 @@ SITE static void *fail_posix_memalign(uint64_t *random)
 
 SITE static void *fail_pvalloc(uint64_t *random)
 {
-	void *p = random_below(random, 2) ? pvalloc(SIZE_MAX - zero) : valloc(beyond_memory);
+	void *p = random_below(random, 2) ? page_alloc(SIZE_MAX - zero) : valloc(beyond_memory);
 
 	KEEP(p);
 	return p;
@@ -345,6 +359,20 @@ static void resize(struct worker *worker, struct block *block, unsigned int site
 	touch(block);
 }
 
+/* Frees the block; what it returns is NULL in glibc, a block of its own in some allocators. */
+static void resize_to_zero(struct worker *worker, struct block *block)
+{
+	bool array = random_below(&worker->random, 2);
+	unsigned int site = array ? SITE_reallocarray_to_zero : SITE_realloc_to_zero;
+	char *p = array ? reallocarray_to_zero(block->pointer) : realloc_to_zero(block->pointer);
+
+	released(block);
+	if (!p)
+		return;
+	*block = (struct block){ p, 0, site };
+	truth_acquire(site, 0);
+}
+
 static void use(struct worker *worker, struct block **slot)
 {
 	struct block *block = *slot;
@@ -363,9 +391,7 @@ static void use(struct worker *worker, struct block **slot)
 		for (size_t size = 24; size < 50000; size = size * 2 + 8)
 			resize(worker, block, SITE_realloc_chain, realloc_chain, size);
 	} else if (choice < 14) {
-		must_fail(random_below(&worker->random, 2) ? realloc_to_zero(block->pointer)
-							   : reallocarray_to_zero(block->pointer));
-		released(block);
+		resize_to_zero(worker, block);
 	} else if (choice < 15) {
 		must_fail(random_below(&worker->random, 2)
 				  ? fail_realloc(block->pointer, &worker->random)
@@ -414,6 +440,7 @@ int main(int argc, char **argv)
 		for (unsigned int i = 0; i < SLOTS; i++)
 			workers[t].slots[i] = next++;
 	}
+	choose_page_alloc();
 	ready_and_go();
 	for (unsigned long t = 0; t < threads; t++)
 		if (pthread_create(&workers[t].thread, NULL, work, &workers[t]))

@@ -9,12 +9,16 @@
 #include <stdbool.h>
 
 struct lt_features {
-	bool permitted;     /* bpf(2) lets us create maps and load programs */
-	bool btf;           /* /sys/kernel/btf/vmlinux */
-	bool ring_buffer;   /* BPF_MAP_TYPE_RINGBUF, 5.8 */
+	bool root;           /* effective user 0: a refusal is not for lack of sudo */
+	bool syscall;        /* bpf(2), CONFIG_BPF_SYSCALL */
+	bool permitted;      /* bpf(2) lets us create maps and load programs */
+	bool probe_programs; /* program type kprobe, which uprobes run: CONFIG_BPF_EVENTS */
+	bool ring_buffer;    /* BPF_MAP_TYPE_RINGBUF, 5.8 */
+	bool btf;            /* /sys/kernel/btf/vmlinux */
+	bool uprobes;        /* can be attached, one way or another: CONFIG_UPROBE_EVENTS */
+	bool kernel_reads;   /* programs may read kernel memory: not locked down */
 	bool map_on_demand; /* hash elements may be allocated inside a probe, 6.1 (bpf_mem_alloc) */
-	bool uprobe_multi;  /* one link for many offsets, with a pid filter that knows threads, 6.10
-			     */
+	bool uprobe_multi;  /* one link, many offsets, a pid filter that knows threads, 6.10 */
 	char release[65];   /* uname -r */
 };
 

@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -27,8 +26,7 @@
 
 struct lt_tracer {
 	struct leaktrace_bpf *bpf;
-	struct lt_exec_range *ranges; /* the mmapped lt_exec_ranges */
-	size_t ranges_size;
+	struct lt_code *code;
 	int rings[LT_MAX_RINGS];
 	unsigned int ring_count;
 	struct bpf_link **links; /* perf uprobes, raw tracepoints */
@@ -92,6 +90,7 @@ static void configure(struct lt_tracer *tracer, const struct lt_features *featur
 	config->ring_mask = tracer->ring_count - 1;
 	config->acquire_limit = ring_bytes / 4 * 3;
 	config->wake_level = ring_bytes / 4;
+	config->max_frames = options->max_frames ? options->max_frames : LT_MAX_FRAMES;
 	if (features->map_on_demand)
 		bpf_map__set_map_flags(bpf->maps.lt_threads, BPF_F_NO_PREALLOC);
 	else if (options->threads * 4 < LT_MAX_THREADS)
@@ -107,21 +106,17 @@ static void configure(struct lt_tracer *tracer, const struct lt_features *featur
 			program, (enum bpf_attach_type)LT_BPF_TRACE_UPROBE_MULTI);
 }
 
-/* Read and written while programs run: memory of the map itself, no system call. */
-static int map_ranges(struct lt_tracer *tracer)
+static int open_code(struct lt_tracer *tracer)
 {
-	size_t page = (size_t)getpagesize();
-	void *memory;
+	struct lt_code_maps maps = {
+		.ranges_fd = bpf_map__fd(tracer->bpf->maps.lt_code_ranges),
+		.segments_fd = bpf_map__fd(tracer->bpf->maps.lt_unwind_segments),
+		.rules_fd = bpf_map__fd(tracer->bpf->maps.lt_unwind_rules),
+		.generation = &tracer->bpf->bss->lt_code_generation,
+		.epoch = &tracer->bpf->bss->lt_code_epoch,
+	};
 
-	tracer->ranges_size = 2 * LT_MAX_EXEC_RANGES * sizeof(struct lt_exec_range);
-	tracer->ranges_size = (tracer->ranges_size + page - 1) / page * page;
-	memory = mmap(NULL, tracer->ranges_size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		      bpf_map__fd(tracer->bpf->maps.lt_exec_ranges), 0);
-	if (memory == MAP_FAILED)
-		return -errno;
-	tracer->ranges = memory;
-	memset(memory, 0xff, tracer->ranges_size);
-	return 0;
+	return lt_code_new(&tracer->code, &maps);
 }
 
 int lt_tracer_open(struct lt_tracer **result, const struct lt_features *features,
@@ -151,7 +146,7 @@ int lt_tracer_open(struct lt_tracer **result, const struct lt_features *features
 	if (!err)
 		err = make_rings(tracer, ring_bytes);
 	if (!err)
-		err = map_ranges(tracer);
+		err = open_code(tracer);
 	if (err) {
 		lt_buf_printf(error,
 			      "BPF programs cannot be loaded on kernel %s: %s (-v shows why)",
@@ -341,8 +336,7 @@ void lt_tracer_free(struct lt_tracer *tracer)
 	for (unsigned int i = 0; i < LT_MAX_RINGS; i++)
 		if (tracer->rings[i] >= 0)
 			close(tracer->rings[i]);
-	if (tracer->ranges)
-		munmap(tracer->ranges, tracer->ranges_size);
+	lt_code_free(tracer->code);
 	leaktrace_bpf__destroy(tracer->bpf);
 	free(tracer->multi_links);
 	free(tracer->links);
@@ -359,41 +353,27 @@ enum lt_tracer_end lt_tracer_ended(const struct lt_tracer *tracer, int *wait_sta
 					: LT_TRACER_RUNNING;
 }
 
-int lt_tracer_set_code(struct lt_tracer *tracer, const struct lt_maps *maps)
+struct lt_code *lt_tracer_code(struct lt_tracer *tracer)
 {
-	uint32_t half = !(tracer->bpf->bss->lt_exec_half & 1);
-	struct lt_exec_range *ranges = tracer->ranges + half * LT_MAX_EXEC_RANGES;
-	size_t count = 0;
-	int err = 0;
-
-	for (size_t i = 0; i < maps->count; i++) {
-		const struct lt_mapping *mapping = &maps->entries[i];
-
-		/* Return addresses in the trampoline of return probes are no code of the target. */
-		if (!mapping->executable || strcmp(mapping->path, "[uprobes]") == 0)
-			continue;
-		/* Entry 0 is where the search starts from: it must be the lowest. */
-		if (count && ranges[count - 1].end == mapping->start) {
-			ranges[count - 1].end = mapping->end;
-			continue;
-		}
-		if (count == LT_MAX_EXEC_RANGES) {
-			err = -E2BIG;
-			break;
-		}
-		ranges[count++] = (struct lt_exec_range){ mapping->start, mapping->end };
-	}
-	memset(ranges + count, 0xff, (LT_MAX_EXEC_RANGES - count) * sizeof(*ranges));
-	__atomic_store_n(&tracer->bpf->bss->lt_exec_half, half, __ATOMIC_RELEASE);
-	return err;
+	return tracer->code;
 }
+
+/* Which counter counts the walks that ended so. */
+static const int end_counters[LT_STACK_END_COUNT] = {
+#define LT_STACK_END(symbol, value, counter, phrase) [value] = LT_COUNTER_##counter,
+	LT_STACK_ENDS
+#undef LT_STACK_END
+};
 
 void lt_tracer_counters(const struct lt_tracer *tracer, uint64_t *values)
 {
+	const uint64_t *ends = (const uint64_t *)tracer->bpf->bss->lt_walk_ends;
 	struct bpf_program *program;
 
 	for (int i = 0; i < LT_COUNTER_COUNT; i++)
 		values[i] += __atomic_load_n(&tracer->bpf->bss->lt_counters[i], __ATOMIC_RELAXED);
+	for (int i = LT_STACK_COMPLETE + 1; i < LT_STACK_END_COUNT; i++)
+		values[end_counters[i]] += __atomic_load_n(&ends[i], __ATOMIC_RELAXED);
 	bpf_object__for_each_program(program, tracer->bpf->obj)
 	{
 		struct bpf_prog_info info = { 0 };

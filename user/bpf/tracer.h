@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "bpf/code.h"
 #include "bpf/features.h"
 #include "probe/plan.h"
 
@@ -21,6 +22,7 @@ struct lt_tracer;
 struct lt_tracer_options {
 	uint32_t tgid;       /* in the initial pid namespace */
 	uint64_t ring_bytes; /* per ring, a power of two of at least a page; 0: default */
+	uint32_t max_frames; /* of a stack, at most LT_MAX_FRAMES; 0: that */
 	size_t threads;      /* the target has now: sizes the pending-call table on old kernels */
 };
 
@@ -36,8 +38,8 @@ void lt_tracer_activate(struct lt_tracer *tracer);
 void lt_tracer_detach(struct lt_tracer *tracer);
 void lt_tracer_free(struct lt_tracer *tracer);
 
-/* Tells the stack walker where code is.  May be called at any time after open. */
-int lt_tracer_set_code(struct lt_tracer *tracer, const struct lt_maps *maps);
+/* Where the stack walker is told of code, at any time after open; owned by the tracer. */
+struct lt_code *lt_tracer_code(struct lt_tracer *tracer);
 
 /* How the target ended, as far as the kernel told; see lt_ended in config.h. */
 enum lt_tracer_end { LT_TRACER_RUNNING, LT_TRACER_EXEC, LT_TRACER_EXIT };

@@ -23,8 +23,14 @@ static uint64_t clock_ns(clockid_t clock)
 int lt_feed_emit(void *context, const struct lt_event *event)
 {
 	struct lt_session *session = context;
+	struct lt_event placed;
 	int err;
 
+	if (event->type == LT_EVENT_STACK) {
+		placed = *event;
+		lt_modules_place_stack(session->modules, &placed.stack, event->time_ns);
+		event = &placed;
+	}
 	if (session->recorder) {
 		err = lt_recorder_write(session->recorder, event);
 		if (err == -EINVAL) {
@@ -118,50 +124,9 @@ static int emit_process(struct lt_session *session)
 	return lt_feed_emit(session, &event);
 }
 
-static int remember_wanted(void *context, uint64_t pc)
+int lt_feed_follow(struct lt_session *session)
 {
-	struct lt_session *session = context;
-	uint64_t *wanted = session->wanted;
-
-	if ((session->wanted_count & (session->wanted_count - 1)) == 0) { /* a power of two: full */
-		size_t room = session->wanted_count ? session->wanted_count * 2 : 1;
-
-		wanted = reallocarray(wanted, room, sizeof(*wanted));
-		if (!wanted)
-			return -ENOMEM;
-		session->wanted = wanted;
-	}
-	wanted[session->wanted_count++] = pc;
-	return 0;
-}
-
-static int emit_symbol(struct lt_session *session, uint64_t pc)
-{
-	struct lt_event event = session_event(session, LT_EVENT_SYMBOL);
-	int err = lt_resolver_lookup(session->resolver, pc, &event.symbol);
-
-	event.symbol.pc = pc;
-	return err ? err : lt_feed_emit(session, &event);
-}
-
-/*
- * Names for the next report.  Which ones is asked first and looked up afterwards, with the rings
- * drained in between: a lookup may read a lot of debug info, and a full ring loses releases.
- * A recording names every site in the end, so that a replay can show more of them.
- */
-static int emit_symbols(struct lt_session *session, bool final)
-{
-	int err;
-
-	session->wanted_count = 0;
-	err = lt_pipeline_wanted(session->pipeline, session->now_ns, final && session->recorder,
-				 remember_wanted, session);
-	for (size_t i = 0; i < session->wanted_count && err >= 0; i++) {
-		err = emit_symbol(session, session->wanted[i]);
-		if (!err)
-			err = lt_live_drain(session->live);
-	}
-	return err < 0 ? err : 0;
+	return lt_modules_follow(session->modules, clock_ns(CLOCK_MONOTONIC));
 }
 
 int lt_feed_sample(struct lt_session *session)
@@ -182,25 +147,45 @@ int lt_feed_sample(struct lt_session *session)
 	return err;
 }
 
-int lt_feed_report(struct lt_session *session, bool final)
+int lt_feed_prepare(struct lt_session *session)
 {
-	struct lt_event event;
 	int err;
 
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
 	err = lt_modules_update(session->modules, session->now_ns);
 	if (!err)
-		err = emit_symbols(session, final);
+		err = lt_naming_ask(&session->naming, session->now_ns, false);
+	session->report_pending = !err;
+	return err;
+}
+
+int lt_feed_names(struct lt_session *session)
+{
+	struct lt_event event = session_event(session, LT_EVENT_SYMBOL);
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	int err = lt_naming_emit(&session->naming, &event, lt_feed_emit, session);
+
 	if (err)
 		return err;
-	session->now_ns = clock_ns(CLOCK_MONOTONIC);
-	err = emit_counters(session);
-	if (!err)
-		err = emit_process(session);
-	if (err)
-		return err;
-	event = session_event(session, LT_EVENT_REPORT);
+	if (session->report_pending && (session->options->verbose || isatty(STDERR_FILENO)))
+		lt_naming_tell(&session->naming, now_ns);
+	return lt_naming_awaited(&session->naming, now_ns);
+}
+
+static int emit_figures(struct lt_session *session)
+{
+	int err = emit_counters(session);
+
+	return err ? err : emit_process(session);
+}
+
+static int emit_report(struct lt_session *session, bool final)
+{
+	struct lt_event event = session_event(session, LT_EVENT_REPORT);
+	int err;
+
 	event.report.final = final;
+	session->report_pending = false;
 	session->reports++;
 	err = lt_feed_emit(session, &event);
 	if (!err && session->recorder)
@@ -208,14 +193,36 @@ int lt_feed_report(struct lt_session *session, bool final)
 	return err;
 }
 
+int lt_feed_report(struct lt_session *session)
+{
+	int err;
+
+	session->now_ns = clock_ns(CLOCK_MONOTONIC);
+	err = emit_figures(session);
+	return err ? err : emit_report(session, false);
+}
+
 int lt_feed_end(struct lt_session *session)
 {
 	struct lt_event event;
+	int err;
 
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
 	event = session_event(session, LT_EVENT_END);
 	event.end = session->end;
-	return lt_feed_emit(session, &event);
+	err = lt_feed_emit(session, &event);
+	if (!err)
+		err = emit_figures(session);
+	/* A recording names every site, so that a replay can show more of them. */
+	if (!err)
+		err = lt_naming_ask(&session->naming, session->now_ns, session->recorder);
+	session->report_pending = !err;
+	return err;
+}
+
+int lt_feed_final(struct lt_session *session)
+{
+	return emit_report(session, true);
 }
 
 int lt_feed_start(struct lt_session *session)
@@ -225,6 +232,6 @@ int lt_feed_start(struct lt_session *session)
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
 	err = emit_target(session);
 	if (!err)
-		err = lt_modules_update(session->modules, session->now_ns);
+		err = lt_modules_start(session->modules, session->now_ns);
 	return err ? err : emit_process(session);
 }

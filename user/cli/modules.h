@@ -1,24 +1,47 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Follows the executable mappings of a live target: each new one becomes a MODULE event, is opened
- * for the resolver while the target lives, and is told to the stack walker.
+ * for the symbolizer while the target lives, and is told to the stack walker with its unwind
+ * table.  A mapping that took the place of another is marked as pending at once, so that nothing
+ * is unwound by the table of what was there before; stacks walked in between are cut.
  */
 #ifndef LT_CLI_MODULES_H
 #define LT_CLI_MODULES_H
 
+#include "bpf/map_watch.h"
+#include "bpf/tables.h"
 #include "bpf/tracer.h"
 #include "proc/process.h"
 #include "stream/event.h"
-#include "symbol/resolver.h"
+#include "symbol/symbolizer.h"
 
 struct lt_modules;
 
 /* Everything is borrowed for the life of the object. */
 int lt_modules_new(struct lt_modules **modules, const struct lt_process *process,
-		   struct lt_tracer *tracer, struct lt_resolver *resolver, lt_event_sink sink,
+		   struct lt_tracer *tracer, struct lt_symbolizer *symbolizer, lt_event_sink sink,
 		   void *context);
 void lt_modules_free(struct lt_modules *modules);
-/* Reads the mappings again; does nothing once the target is gone.  0 or -errno. */
+
+/* Reads the mappings, and waits for the unwind tables of all of them.  Before the first event. */
+int lt_modules_start(struct lt_modules *modules, uint64_t now_ns);
+/* Readable (epoll) when lt_modules_follow() has something to do at once. */
+int lt_modules_fd(const struct lt_modules *modules);
+/* Cheap when nothing changed: to be called whenever there is nothing better to do. */
+int lt_modules_follow(struct lt_modules *modules, uint64_t now_ns);
+/* Looks at the mappings whether or not a change was told. */
 int lt_modules_update(struct lt_modules *modules, uint64_t now_ns);
+
+/*
+ * Makes the addresses of a STACK event of this time unambiguous (lt_address_plain() in event.h).
+ * A stack that was walked through code replaced just before, while the tables did not know
+ * yet, is cut: frames beyond the first one in such code are a guess.  stack->frames is ours then,
+ * until the next call.
+ */
+void lt_modules_place_stack(struct lt_modules *modules, struct lt_event_stack *stack,
+			    uint64_t time_ns);
+
+/* One paragraph about the tables, for --explain and -v. */
+void lt_modules_print(const struct lt_modules *modules, struct lt_buf *out);
 
 #endif

@@ -96,6 +96,17 @@ static const char *take_top(const char *text, void *member)
 	return NULL;
 }
 
+static const char *take_max_frames(const char *text, void *member)
+{
+	uint64_t value;
+
+	_Static_assert(LT_MAX_FRAMES == 127, "the texts say so");
+	if (!whole(text, strlen(text), LT_MAX_FRAMES, &value) || !value)
+		return "a whole number from 1 to 127";
+	*(uint32_t *)member = (uint32_t)value;
+	return NULL;
+}
+
 static const char *take_count(const char *text, void *member)
 {
 	return whole(text, strlen(text), UINT32_MAX, member) && *(uint64_t *)member
@@ -159,6 +170,14 @@ static const char *take_prom(const char *text, void *member)
 	if (length < sizeof(".prom") || strcmp(text + length - strlen(".prom"), ".prom") != 0)
 		return "a file name that ends in .prom";
 	*(const char **)member = text;
+	return NULL;
+}
+
+static const char *take_urls(const char *text, void *member)
+{
+	if (text && !strstr(text, "://"))
+		return "URLs such as https://debuginfod.elfutils.org";
+	*(const char **)member = text ? text : "";
 	return NULL;
 }
 

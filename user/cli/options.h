@@ -32,6 +32,8 @@ struct lt_options {
 	uint64_t kinds;                   /* bit 1 << enum lt_kind */
 	double min_growth_per_hour;       /* 0: any */
 	const char *prom, *json, *record; /* NULL: none; json may be "-" */
+	const char *debuginfod;           /* NULL: never; "": servers of the environment; or URLs */
+	uint32_t max_frames;              /* 1 .. LT_MAX_FRAMES; 0: default */
 	uint64_t ring_size;               /* bytes per ring; 0: default */
 	enum lt_color color;
 	bool explain, fail_on_leak, keep_prom, quiet, verbose;

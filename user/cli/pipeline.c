@@ -297,6 +297,13 @@ int lt_pipeline_wanted(struct lt_pipeline *pipeline, uint64_t time_ns, bool all,
 	return lt_report_wanted(&input, want, context);
 }
 
+const char *lt_pipeline_path(const struct lt_pipeline *pipeline, uint64_t pc)
+{
+	const struct lt_module *module = lt_symbol_store_module(pipeline->symbols, pc);
+
+	return module ? module->path : NULL;
+}
+
 size_t lt_pipeline_leaking(const struct lt_pipeline *pipeline)
 {
 	return pipeline->leaking;

@@ -31,6 +31,8 @@ int lt_pipeline_apply(void *pipeline, const struct lt_event *event);
  */
 int lt_pipeline_wanted(struct lt_pipeline *pipeline, uint64_t time_ns, bool all,
 		       int (*want)(void *context, uint64_t pc), void *context);
+/* The file mapped at an address; NULL: none, or code made at run time. */
+const char *lt_pipeline_path(const struct lt_pipeline *pipeline, uint64_t pc);
 
 /* After the last report: how many sites are judged leaking. */
 size_t lt_pipeline_leaking(const struct lt_pipeline *pipeline);

@@ -22,6 +22,8 @@
 
 /* Rings are also read without a wake-up, so that a slow target's events are not old. */
 #define DRAIN_PERIOD_MS 50
+/* How often it is seen what the final report waits for. */
+#define NAMES_PERIOD_MS 500
 #define STARTUP_TRIES   20
 #define STARTUP_WAIT_NS 50000000L
 
@@ -85,6 +87,37 @@ static int drain_all(struct lt_session *session)
 	return more;
 }
 
+/*
+ * At a tick of the report timer, a report begins.  One that still waits for its names goes out
+ * without them, so that none is late by more than an interval.  Returns 1 when the next one is the
+ * last.
+ */
+static int begin_report(struct lt_session *session)
+{
+	int err = session->report_pending ? lt_feed_report(session) : 0;
+
+	if (err)
+		return err;
+	if (session->options->count && session->reports + 1 >= session->options->count)
+		return 1;
+	return lt_feed_prepare(session);
+}
+
+/* What the timers and the symbolizer have to say.  1: the final report is next. */
+static int feed(struct lt_session *session)
+{
+	int err = expired(session->sample_fd) ? lt_feed_sample(session) : 0;
+
+	if (!err && expired(session->report_fd))
+		err = begin_report(session);
+	if (err)
+		return err;
+	err = lt_feed_names(session);
+	if (err == 0 && session->report_pending)
+		err = lt_feed_report(session);
+	return err < 0 ? err : 0;
+}
+
 /* Until a signal, the target's end, or the last report but one. */
 static int loop(struct lt_session *session)
 {
@@ -94,6 +127,8 @@ static int loop(struct lt_session *session)
 		{ .fd = session->sample_fd, .events = POLLIN },
 		{ .fd = session->report_fd, .events = POLLIN },
 		{ .fd = lt_live_fd(session->live), .events = POLLIN },
+		{ .fd = lt_symbolizer_fd(session->symbolizer), .events = POLLIN },
+		{ .fd = lt_modules_fd(session->modules), .events = POLLIN },
 	};
 	int more = 0, err = 0;
 
@@ -106,16 +141,25 @@ static int loop(struct lt_session *session)
 			return more;
 		if (fds[0].revents || fds[1].revents)
 			break;
-		if (expired(session->sample_fd))
-			err = lt_feed_sample(session);
-		if (!err && expired(session->report_fd)) {
-			if (session->options->count &&
-			    session->reports + 1 >= session->options->count)
-				break;
-			err = lt_feed_report(session, false);
-		}
+		err = lt_feed_follow(session);
+		if (!err)
+			err = feed(session);
 	}
-	return err;
+	return err < 0 ? err : 0;
+}
+
+/* However long it takes: who cannot wait has a second Ctrl-C. */
+static int wait_for_names(struct lt_session *session)
+{
+	struct pollfd fd = { .fd = lt_symbolizer_fd(session->symbolizer), .events = POLLIN };
+	int err = 0;
+
+	while (err >= 0 && lt_symbolizer_pending(session->symbolizer)) {
+		if (poll(&fd, 1, NAMES_PERIOD_MS) < 0 && errno != EINTR)
+			return -errno;
+		err = lt_feed_names(session);
+	}
+	return err < 0 ? err : 0;
 }
 
 /* The target is let go before anything that takes long. */
@@ -124,6 +168,7 @@ static int finish(struct lt_session *session)
 	int err;
 
 	lt_tracer_detach(session->tracer);
+	lt_resolver_stop_network(session->resolver);
 	err = drain_all(session);
 	if (!lt_feed_target_ended(session) && lt_process_check(&session->process))
 		session->end = (struct lt_event_end){ LT_END_EXITED, -1 }; /* status unknown */
@@ -132,8 +177,8 @@ static int finish(struct lt_session *session)
 	if (!err)
 		err = lt_feed_end(session);
 	if (!err)
-		err = lt_feed_report(session, true);
-	return err;
+		err = wait_for_names(session);
+	return err ? err : lt_feed_final(session);
 }
 
 static int exit_code_of(int err)
@@ -247,6 +292,30 @@ static int open_recorder(struct lt_session *session)
 	return err;
 }
 
+static int open_symbolizer(struct lt_session *session)
+{
+	_lt_buf_ struct lt_buf error = { 0 };
+	struct lt_resolver *resolver;
+	int err = lt_resolver_new(&resolver);
+
+	if (err)
+		return err;
+	err = lt_resolver_set_process(resolver, &session->process);
+	if (!err && session->options->debuginfod)
+		err = lt_resolver_set_debuginfod(resolver, session->options->debuginfod, &error);
+	if (!err)
+		err = lt_symbolizer_new(&session->symbolizer, resolver);
+	if (err) {
+		lt_error("%s", error.data ? error.data : strerror(-err));
+		lt_resolver_free(resolver);
+		return err;
+	}
+	session->resolver = resolver;
+	session->naming.pipeline = session->pipeline;
+	session->naming.symbolizer = session->symbolizer;
+	return err;
+}
+
 static int open_pipeline(struct lt_session *session)
 {
 	struct lt_pipeline_options options = {
@@ -266,11 +335,11 @@ static int open_pipeline(struct lt_session *session)
 	if (err)
 		return err;
 	err = lt_pipeline_new(&session->pipeline, &options);
-	if (!err)
-		err = lt_resolver_new(&session->resolver);
-	if (err)
+	if (err) {
 		lt_error("%s", strerror(-err));
-	return err;
+		return err;
+	}
+	return open_symbolizer(session);
 }
 
 /* From here on an exec is told by BPF; one that came before made the plan another program's. */
@@ -300,6 +369,7 @@ static int attach(struct lt_session *session)
 	struct lt_tracer_options options = {
 		.tgid = (uint32_t)session->process.tgid_init,
 		.ring_bytes = session->options->ring_size,
+		.max_frames = session->options->max_frames,
 	};
 	_lt_buf_ struct lt_buf error = { 0 };
 	const int *rings;
@@ -321,7 +391,7 @@ static int attach(struct lt_session *session)
 	err = lt_live_new(&session->live, rings, ring_count, lt_feed_emit, session);
 	if (!err)
 		err = lt_modules_new(&session->modules, &session->process, session->tracer,
-				     session->resolver, lt_feed_emit, session);
+				     session->symbolizer, lt_feed_emit, session);
 	if (err)
 		lt_error("cannot attach to pid %d: %s", session->process.pid, strerror(-err));
 	return err;
@@ -354,9 +424,10 @@ static int close_session(struct lt_session *session, bool clean)
 
 	lt_live_free(session->live);
 	lt_tracer_free(session->tracer);
-	free(session->wanted);
+	if (session->resolver)
+		lt_resolver_stop_network(session->resolver);
 	lt_modules_free(session->modules);
-	lt_resolver_free(session->resolver);
+	lt_naming_free(&session->naming);
 	lt_pipeline_free(session->pipeline);
 	if (session->recorder) {
 		err = lt_recorder_close(session->recorder);
@@ -371,6 +442,7 @@ static int close_session(struct lt_session *session, bool clean)
 	lt_close_p(&session->signal_fd);
 	lt_close_p(&session->sample_fd);
 	lt_close_p(&session->report_fd);
+	lt_symbolizer_free(session->symbolizer); /* last: it ends the lookup in hand */
 	return err ? err : last;
 }
 

@@ -28,6 +28,7 @@
 
 struct segment { /* one PT_LOAD */
 	uint64_t address, file_offset, file_size;
+	bool executable;
 };
 
 struct symbol_table {
@@ -79,8 +80,9 @@ static int read_segments(struct lt_image *image)
 		    __builtin_add_overflow(header.p_offset, header.p_filesz, &end) ||
 		    end > INT64_MAX)
 			return -ENOEXEC;
-		image->segments[image->segment_count++] =
-			(struct segment){ header.p_vaddr, header.p_offset, header.p_filesz };
+		image->segments[image->segment_count++] = (struct segment){
+			header.p_vaddr, header.p_offset, header.p_filesz, header.p_flags & PF_X
+		};
 	}
 	return 0;
 }
@@ -228,6 +230,23 @@ bool lt_image_address_of(const struct lt_image *image, uint64_t file_offset, uin
 		const struct segment *segment = &image->segments[i];
 
 		if (file_offset - segment->file_offset < segment->file_size) {
+			*address = file_offset - segment->file_offset + segment->address;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool lt_image_code_address(const struct lt_image *image, uint64_t file_offset, uint64_t *address)
+{
+	uint64_t page = (uint64_t)getpagesize();
+
+	for (size_t i = 0; i < image->segment_count; i++) {
+		const struct segment *segment = &image->segments[i];
+		uint64_t before = segment->file_offset % page;
+
+		if (segment->executable &&
+		    file_offset - (segment->file_offset - before) < segment->file_size + before) {
 			*address = file_offset - segment->file_offset + segment->address;
 			return true;
 		}

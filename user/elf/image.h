@@ -44,5 +44,10 @@ long lt_image_read(const struct lt_image *image, uint64_t address, void *to, siz
 /* Virtual address ↔ file offset by program headers; false when outside of every PT_LOAD. */
 bool lt_image_offset_of(const struct lt_image *image, uint64_t address, uint64_t *file_offset);
 bool lt_image_address_of(const struct lt_image *image, uint64_t file_offset, uint64_t *address);
+/*
+ * The virtual address of the start of an executable mapping, whose file offset is that of its
+ * PT_LOAD rounded down to a page: the bytes before the segment belong to others.
+ */
+bool lt_image_code_address(const struct lt_image *image, uint64_t file_offset, uint64_t *address);
 
 #endif

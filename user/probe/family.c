@@ -51,7 +51,46 @@ static const struct lt_family_function glibc_functions[] = {
 	{ "posix_memalign", LT_OP_POSIX_MEMALIGN, false },
 };
 
+/*
+ * jemalloc 5: doc/jemalloc.xml.in, src/jemalloc_cpp.cpp; the signature tells it from what merely
+ * defines malloc.  An operator new or delete that is not listed does nothing but call a function
+ * that is: unsized deletes free, aligned ones sdallocx or free, aligned news aligned_alloc.
+ */
+static const char *const jemalloc_signature[] = { "malloc",  "free",     "calloc",  "realloc",
+						  "mallocx", "sdallocx", "mallctl", NULL };
+
+static const struct lt_family_function jemalloc_functions[] = {
+	{ "free", LT_OP_FREE, false },
+	{ "free_sized", LT_OP_FREE, true },         /* since 5.3.1, C23 */
+	{ "free_aligned_sized", LT_OP_FREE, true }, /* the same */
+	{ "dallocx", LT_OP_FREE, false },
+	{ "sdallocx", LT_OP_FREE, false },
+	{ "_ZdlPvm", LT_OP_FREE, true }, /* builds without C++ have no operators */
+	{ "_ZdaPvm", LT_OP_FREE, true },
+	{ "realloc", LT_OP_REALLOC, false },
+	{ "rallocx", LT_OP_REALLOC, false },
+	{ "xallocx", LT_OP_XALLOCX, false },
+	{ "malloc", LT_OP_MALLOC, false },
+	{ "mallocx", LT_OP_MALLOC, false },
+	{ "valloc", LT_OP_MALLOC, true },
+	{ "pvalloc", LT_OP_MALLOC, true }, /* since 5.3.1 */
+	{ "_ZnwmRKSt9nothrow_t", LT_OP_MALLOC, true },
+	{ "_ZnamRKSt9nothrow_t", LT_OP_MALLOC, true },
+	{ "calloc", LT_OP_CALLOC, false },
+	{ "memalign", LT_OP_MEMALIGN, true },
+	{ "aligned_alloc", LT_OP_MEMALIGN, false },
+	{ "posix_memalign", LT_OP_POSIX_MEMALIGN, false },
+	{ "_Znwm", LT_OP_NEW, true },
+	{ "_Znam", LT_OP_NEW, true },
+};
+
 const struct lt_family lt_families[] = {
+	{
+		.name = "jemalloc",
+		.signature = jemalloc_signature,
+		.functions = jemalloc_functions,
+		.function_count = ARRAY_LEN(jemalloc_functions),
+	},
 	{
 		.name = "glibc",
 		.signature = glibc_signature,

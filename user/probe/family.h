@@ -10,16 +10,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* LT_OP(SYMBOL, entry program, return program or "", integer arguments read, null_arg_is_noop) */
+/*
+ * LT_OP(SYMBOL, entry program, return program or "", integer arguments read, null_arg_is_noop)
+ *
+ * An operator new may throw, and no exception passes a return probe alive: RETURN is put at the
+ * instructions by which it returns (user/probe/returns.h), and is in no family's table.
+ */
 #define LT_ALLOC_OPERATIONS                                                                        \
 	LT_OP(FREE, "enter_free", "", 1, true)                              /* (pointer) */        \
 	LT_OP(REALLOC, "enter_realloc", "exit_acquire", 2, false)           /* (pointer, size) */  \
 	LT_OP(REALLOCARRAY, "enter_reallocarray", "exit_acquire", 3, false) /* (p, n, size) */     \
+	LT_OP(XALLOCX, "enter_xallocx", "exit_acquire", 2, false)           /* (pointer, size) */  \
 	LT_OP(MALLOC, "enter_malloc", "exit_acquire", 1, false) /* (size): also valloc, pvalloc */ \
 	LT_OP(CALLOC, "enter_calloc", "exit_acquire", 2, false) /* (n, size) */                    \
 	LT_OP(MEMALIGN, "enter_memalign", "exit_acquire", 2, false) /* (align, size) */            \
 	LT_OP(POSIX_MEMALIGN, "enter_posix_memalign", "exit_acquire", 3,                           \
-	      false) /* (&p, align, size) */
+	      false) /* (&p, align, size) */                                                       \
+	LT_OP(RETURN, "leave_acquire", "", 0, false)                                               \
+	LT_OP(NEW, "enter_malloc", "", 1, false) /* (size) */
 
 /* Order matters: releases are attached before acquires (docs/ARCHITECTURE.md, "Attaching"). */
 enum lt_alloc_op {
@@ -55,6 +63,10 @@ struct lt_family {
 	size_t function_count;
 };
 
+/*
+ * libc comes last: any other allocator puts itself before it, so that of several in one process the
+ * first in this table is the one in use.
+ */
 extern const struct lt_family lt_families[];
 extern const size_t lt_family_count;
 

@@ -16,9 +16,9 @@
 struct lt_plan_probe {
 	uint32_t file; /* index into lt_plan.files */
 	enum lt_alloc_op op;
-	const char *symbol; /* static: from the family table */
-	const char
-		*aliases; /* owned; other names at the same address, comma-separated, "" if none */
+	const char *symbol;    /* static: from the family table */
+	const char *aliases;   /* owned; other names at the same address, or of functions that only
+				  jump there; comma-separated, "" if none */
 	uint64_t entry_offset; /* file offset of the function */
 	uint64_t file_offset; /* file offset of the chosen instruction: entry_offset + choice.offset
 			       */
@@ -44,7 +44,7 @@ struct lt_plan_skip { /* what is not attached, and why */
 };
 
 struct lt_plan {
-	struct lt_plan_file *files;
+	struct lt_plan_file *files; /* the one in use first */
 	size_t file_count;
 	struct lt_plan_probe *probes; /* ordered by op, releases first */
 	size_t probe_count;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "probe/returns.h"
 
 /* Code that is read to choose a site.  glibc's largest function has 3 KiB, tcmalloc's 10. */
 #define MAX_CODE_BYTES 65536
@@ -247,6 +248,80 @@ static int add_probe(struct context *context, const struct lt_image *image, uint
 	return 0;
 }
 
+/*
+ * Probes at the returns of a function that may throw.  Two functions may share one, if both end in
+ * a jump to a third.
+ */
+static int add_returns(struct context *context, uint32_t file, const char *symbol,
+		       const struct lt_image *image, const struct lt_returns *returns)
+{
+	struct lt_plan *plan = context->plan;
+
+	for (size_t i = 0; i < returns->count; i++) {
+		struct lt_plan_probe *probe;
+		uint64_t file_offset;
+		char *aliases;
+
+		if (!lt_image_offset_of(image, returns->addresses[i], &file_offset) ||
+		    probe_at(plan, file, file_offset))
+			continue;
+		aliases = strdup("");
+		probe = aliases ? append(&plan->probes, &plan->probe_count, sizeof(*probe)) : NULL;
+		if (!probe) {
+			free(aliases);
+			return -ENOMEM;
+		}
+		*probe = (struct lt_plan_probe){
+			.file = file,
+			.op = LT_OP_RETURN,
+			.symbol = symbol,
+			.aliases = aliases,
+			.entry_offset = file_offset,
+			.file_offset = file_offset,
+			.choice = { .instruction = "ret",
+				    .reason = "one of its returns: it may throw, and no exception "
+					      "passes a return probe" },
+		};
+	}
+	return 0;
+}
+
+static int add_throwing(struct context *context, const struct lt_image *image, uint32_t file,
+			const struct lt_family_function *function, const struct found *found)
+{
+	_lt_free_ struct lt_returns *returns = calloc(1, sizeof(*returns));
+	int err;
+
+	if (!returns)
+		return -ENOMEM;
+	err = lt_returns_find(image, context->plan->files[file].fd, found->address, returns);
+	if (err == -ENOTSUP)
+		return skip(context->plan, function->symbol, "may throw, but %s", returns->why);
+	if (!err)
+		err = add_probe(context, image, file, function, found);
+	return err ? err : add_returns(context, file, function->symbol, image, returns);
+}
+
+/* The probe of a function that this one does nothing but jump to. */
+static struct lt_plan_probe *probe_behind_jump(struct lt_plan *plan, uint32_t file,
+					       const struct lt_image *image,
+					       const struct found *found)
+{
+	struct {
+		uint8_t opcode; /* jmp rel32 */
+		int32_t distance;
+	} __attribute__((packed)) jump;
+	uint64_t file_offset;
+
+	if (lt_image_read(image, found->address, &jump, sizeof(jump)) != sizeof(jump) ||
+	    jump.opcode != 0xe9 ||
+	    !lt_image_offset_of(image,
+				found->address + sizeof(jump) + (uint64_t)(int64_t)jump.distance,
+				&file_offset))
+		return NULL;
+	return probe_at(plan, file, file_offset);
+}
+
 static int add_function(struct context *context, const struct lt_image *image, uint32_t file,
 			const struct found *found)
 {
@@ -262,8 +337,12 @@ static int add_function(struct context *context, const struct lt_image *image, u
 		return skip(context->plan, function->symbol,
 			    "lies outside of what the process maps executable of %s",
 			    base_name(in->path));
-	if (!same)
-		return add_probe(context, image, file, function, found);
+	if (!same) {
+		same = probe_behind_jump(context->plan, file, image, found);
+		if (!same || same->op != function->op)
+			return (function->op == LT_OP_NEW ? add_throwing : add_probe)(
+				context, image, file, function, found);
+	}
 	if (same->op != function->op)
 		return skip(context->plan, function->symbol,
 			    "shares its code with %s, which does something else", same->symbol);
@@ -404,6 +483,26 @@ static void sort_by_op(struct lt_plan *plan)
 	}
 }
 
+/* See lt_families: what the process allocates with comes first. */
+static void put_in_use_first(struct lt_plan *plan)
+{
+	struct lt_plan_file first;
+	uint32_t in_use = 0;
+
+	for (uint32_t i = 1; i < plan->file_count; i++)
+		if (plan->files[i].family < plan->files[in_use].family)
+			in_use = i;
+	if (!in_use)
+		return;
+	first = plan->files[in_use];
+	plan->files[in_use] = plan->files[0];
+	plan->files[0] = first;
+	for (size_t i = 0; i < plan->probe_count; i++)
+		plan->probes[i].file = plan->probes[i].file == in_use ? 0
+				       : plan->probes[i].file == 0    ? in_use
+								      : plan->probes[i].file;
+}
+
 int lt_plan_make(const struct lt_process *process, const struct lt_maps *maps, struct lt_plan *plan)
 {
 	_lt_cleanup_(lt_plan_free) struct lt_plan made = { 0 };
@@ -422,6 +521,7 @@ int lt_plan_make(const struct lt_process *process, const struct lt_maps *maps, s
 					     "none found among the files that the process maps");
 	if (err)
 		return err;
+	put_in_use_first(&made);
 	sort_by_op(&made);
 	*plan = made;
 	made = (struct lt_plan){ 0 };

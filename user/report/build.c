@@ -13,11 +13,10 @@
 #define EXPLAINED_FROM   (1024 * 1024) /* bytes of RSS growth below which a ratio says nothing */
 #define SECONDS_PER_HOUR 3600.0
 
-static const char *const stack_ends[] = {
-	[LT_STACK_COMPLETE] = "",
-	[LT_STACK_LIMIT] = "frame limit reached",
-	[LT_STACK_FAULT] = "stack memory unreadable",
-	[LT_STACK_NO_FRAME] = "no frame pointer",
+static const char *const stack_ends[LT_STACK_END_COUNT] = {
+#define LT_STACK_END(symbol, value, counter, phrase) [value] = (phrase),
+	LT_STACK_ENDS
+#undef LT_STACK_END
 };
 
 struct ranked {
@@ -153,7 +152,9 @@ static int expand_address(const struct builder *b, uint64_t pc, struct lt_report
 	const struct lt_module *module = lt_symbol_store_module(b->input->symbols, pc);
 	const struct lt_source_frame *source;
 	uint32_t count = source_frames(b, pc, &source);
-	struct lt_report_frame place = { .offset = pc, .module = "", .build_id = "" };
+	struct lt_report_frame place = { .offset = lt_address_plain(pc),
+					 .module = "",
+					 .build_id = "" };
 
 	if (module) {
 		place.offset = pc - module->start + module->file_offset;
@@ -245,9 +246,8 @@ static int build_site(const struct builder *b, const struct ranked *ranked, cons
 	}
 	out->stack_id = lt_symbol_store_stable_id(b->input->symbols, site->frames,
 						  site->frame_count);
-	out->stack_end = site->stack_end < sizeof(stack_ends) / sizeof(stack_ends[0])
-				 ? stack_ends[site->stack_end]
-				 : "unknown reason";
+	out->stack_end = site->stack_end < LT_STACK_END_COUNT ? stack_ends[site->stack_end]
+							      : "unknown reason";
 	return expand_frames(b, site, out);
 }
 

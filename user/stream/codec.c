@@ -144,7 +144,7 @@ static void code_stack(struct codec *codec, struct lt_event *event)
 	code_u16(codec, &stack->end);
 	if (check(codec, stack->frame_count >= 1 && stack->frame_count <= LT_MAX_FRAMES,
 		  "a stack has no frames or too many") &&
-	    check(codec, stack->end <= LT_STACK_NO_FRAME, "a stack has an unknown end"))
+	    check(codec, stack->end < LT_STACK_END_COUNT, "a stack has an unknown end"))
 		code_words(codec, &stack->frames, stack->frame_count);
 }
 

@@ -25,7 +25,7 @@ static int fill_stack(const void *data, size_t size, struct lt_event *event)
 
 	if (wire->frame_count < 1 || wire->frame_count > LT_MAX_FRAMES ||
 	    size != sizeof(*wire) + wire->frame_count * sizeof(wire->frames[0]) ||
-	    wire->end > LT_STACK_NO_FRAME || wire->reserved)
+	    wire->end >= LT_STACK_END_COUNT || wire->reserved)
 		return -EBADMSG;
 	event->stack = (struct lt_event_stack){ .stack_id = wire->stack_id,
 						.frames = (const uint64_t *)wire->frames,

@@ -17,6 +17,19 @@
 #include "leaktrace/events.h"
 #include "leaktrace/limits.h"
 
+/*
+ * Code may take the place of other code.  So that an address has one meaning for ever, those in
+ * STACK, MODULE and SYMBOL events carry in the bits from LT_ADDRESS_BITS on how many others were
+ * there before: user space ends at bit 47 (Documentation/arch/x86/x86_64/mm.rst; 57-bit
+ * addresses are given only to those who ask for them).
+ */
+#define LT_ADDRESS_BITS 48
+
+static inline uint64_t lt_address_plain(uint64_t address)
+{
+	return address & ((UINT64_C(1) << LT_ADDRESS_BITS) - 1);
+}
+
 /* Values are in recordings: append-only. */
 enum lt_event_type {
 	LT_EVENT_ACQUIRE = 1, /* from the wire */

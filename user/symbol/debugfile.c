@@ -12,6 +12,7 @@
 #include <zlib.h>
 
 #include "base/cleanup.h"
+#include "symbol/regular.h"
 
 #define DEBUG_ROOT     "/usr/lib/debug" /* GDB manual, "Separate Debug Files" */
 #define MIN_BUILD_ID   2
@@ -63,28 +64,10 @@ static bool crc_agrees(int fd, const struct identity *identity)
 	return false;
 }
 
-/*
- * Names come from hostile files, and opening a device or FIFO can block or do harm: look first,
- * through O_PATH, then open that very inode.
- */
-static int open_regular(const char *path)
-{
-	_lt_close_ int inode = open(path, O_PATH | O_CLOEXEC);
-	char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
-	struct stat status;
-	int fd;
-
-	if (inode < 0 || fstat(inode, &status) || !S_ISREG(status.st_mode))
-		return -ENOENT;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", inode);
-	fd = open(link, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 __attribute__((format(printf, 2, 3))) static int open_verified(const struct identity *identity,
 							       const char *format, ...)
 {
-	_lt_close_ int fd = -1;
+	_lt_close_ int inode_fd = -1, fd = -1;
 	char path[PATH_MAX];
 	va_list arguments;
 	int len;
@@ -94,7 +77,8 @@ __attribute__((format(printf, 2, 3))) static int open_verified(const struct iden
 	va_end(arguments);
 	if (len < 0 || (size_t)len >= sizeof(path))
 		return -ENOENT;
-	fd = open_regular(path);
+	inode_fd = open(path, O_PATH | O_CLOEXEC);
+	fd = inode_fd < 0 ? -ENOENT : lt_regular_reopen(inode_fd);
 	if (fd < 0 || (identity->not_fd >= 0 && same_file(fd, identity->not_fd)))
 		return -ENOENT;
 	if (identity->build_id_len ? !build_id_agrees(fd, identity) : !crc_agrees(fd, identity))
@@ -111,6 +95,17 @@ static int open_by_build_id(const struct identity *identity)
 	for (size_t i = 0; i < identity->build_id_len; i++)
 		snprintf(hex + 2 * i, 3, "%02x", identity->build_id[i]);
 	return open_verified(identity, DEBUG_ROOT "/.build-id/%.2s/%s.debug", hex, hex + 2);
+}
+
+/* The last resort. */
+static int fetch(struct lt_debuginfod *server, const struct identity *identity)
+{
+	_lt_close_ int fd = -1;
+
+	if (!server || identity->build_id_len < MIN_BUILD_ID)
+		return -ENOENT;
+	fd = lt_debuginfod_fetch(server, identity->build_id, identity->build_id_len);
+	return fd >= 0 && build_id_agrees(fd, identity) ? lt_take_fd(&fd) : -ENOENT;
 }
 
 static int open_by_link(const struct identity *identity, const char *name, const char *path)
@@ -130,7 +125,7 @@ static int open_by_link(const struct identity *identity, const char *name, const
 	return fd;
 }
 
-int lt_debugfile_open(Elf *elf, int fd, const char *path)
+int lt_debugfile_open(Elf *elf, int fd, const char *path, struct lt_debuginfod *server)
 {
 	struct identity identity = { .not_fd = fd };
 	const void *build_id = NULL;
@@ -145,10 +140,12 @@ int lt_debugfile_open(Elf *elf, int fd, const char *path)
 	}
 	identity.crc = crc;
 	found = open_by_build_id(&identity);
-	return found < 0 && name ? open_by_link(&identity, name, path) : found;
+	if (found < 0 && name)
+		found = open_by_link(&identity, name, path);
+	return found < 0 ? fetch(server, &identity) : found;
 }
 
-int lt_debugfile_open_supplement(Dwarf *dwarf)
+int lt_debugfile_open_supplement(Dwarf *dwarf, struct lt_debuginfod *server)
 {
 	struct identity identity = { .not_fd = -1 };
 	const void *build_id = NULL;
@@ -163,5 +160,7 @@ int lt_debugfile_open_supplement(Dwarf *dwarf)
 	identity.build_id = build_id;
 	identity.build_id_len = (size_t)len;
 	fd = open_by_build_id(&identity);
-	return fd < 0 && name[0] == '/' ? open_verified(&identity, "%s", name) : fd;
+	if (fd < 0 && name[0] == '/')
+		fd = open_verified(&identity, "%s", name);
+	return fd < 0 ? fetch(server, &identity) : fd;
 }

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Separate debug files, found as GDB finds them: by build-id, then by .gnu_debuglink beside the
- * file, in its .debug folder and below /usr/lib/debug.  Only local, regular files whose build-id
- * (or CRC, where the file has no build-id) agrees are returned.  Never asks the network.
+ * file, in its .debug folder and below /usr/lib/debug, and last from a debuginfod server, if one is
+ * given (else NULL).  Only regular files whose build-id (or CRC, where the file has no build-id)
+ * agrees are returned.
  */
 #ifndef LT_SYMBOL_DEBUGFILE_H
 #define LT_SYMBOL_DEBUGFILE_H
 
 #include <elfutils/libdw.h>
 
+#include "symbol/debuginfod.h"
+
 /* The debug file of elf, which was opened from fd and lies at path: a new fd, or -ENOENT. */
-int lt_debugfile_open(Elf *elf, int fd, const char *path);
+int lt_debugfile_open(Elf *elf, int fd, const char *path, struct lt_debuginfod *server);
 /* The supplementary file (dwz) that the debug information refers to: a new fd; -ENOENT; -ENODATA:
  * none needed. */
-int lt_debugfile_open_supplement(Dwarf *dwarf);
+int lt_debugfile_open_supplement(Dwarf *dwarf, struct lt_debuginfod *server);
 
 #endif

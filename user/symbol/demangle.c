@@ -12,8 +12,8 @@
 #include "leaktrace/limits.h"
 
 /*
- * Each back reference of a D name may double the output, and libiberty's D demangler builds all of
- * it in memory; names with more of them stay mangled.
+ * Each back reference to a type in a D name may double the output, and libiberty's D demangler
+ * builds all of it in memory; names with more of them stay mangled.
  */
 #define MAX_D_BACK_REFERENCES 16
 
@@ -94,12 +94,30 @@ static bool run(demangler demangle, const char *name, struct sink *sink)
 	return done;
 }
 
+/*
+ * "Q" and a distance in base 26, the last digit of it in lower case (D specification, "Back
+ * references").  One to an identifier, which begins with its length, only repeats that.  A Q that
+ * is part of something else may be taken for a reference, but none is passed over.
+ */
+static bool is_type_reference(const char *name, const char *q)
+{
+	const char *digit = q + 1;
+	size_t distance = 0;
+
+	for (; *digit >= 'A' && *digit <= 'Z' && distance < LT_MAX_NAME; digit++)
+		distance = distance * 26 + (size_t)(*digit - 'A');
+	if (*digit < 'a' || *digit > 'z')
+		return false;
+	distance = distance * 26 + (size_t)(*digit - 'a');
+	return distance <= (size_t)(q - name) && !isdigit((unsigned char)*(q - distance));
+}
+
 static bool is_mangled_d(const char *name)
 {
 	size_t references = 0;
 
 	for (const char *c = name; *c; c++)
-		references += *c == 'Q';
+		references += *c == 'Q' && is_type_reference(name, c);
 	return name[0] == '_' && name[1] == 'D' &&
 	       (isdigit((unsigned char)name[2]) || !strcmp(name, "_Dmain")) &&
 	       references <= MAX_D_BACK_REFERENCES;

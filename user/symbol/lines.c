@@ -199,11 +199,12 @@ static int index_units(struct lt_lines *lines)
  * libdw would by itself open whatever path the file names as its supplement; so either a checked
  * one is in place, or the debug information is not used.
  */
-static int open_supplement(struct lt_lines *lines, uint64_t *budget_bytes)
+static int open_supplement(struct lt_lines *lines, struct lt_debuginfod *server,
+			   uint64_t *budget_bytes)
 {
 	const void *build_id;
 	const char *name;
-	int fd = lt_debugfile_open_supplement(lines->dwarf);
+	int fd = lt_debugfile_open_supplement(lines->dwarf, server);
 
 	if (fd == -ENODATA)
 		return 0;
@@ -221,7 +222,8 @@ static int open_supplement(struct lt_lines *lines, uint64_t *budget_bytes)
 	return 0;
 }
 
-int lt_lines_open(struct lt_lines **lines, Elf *elf, uint64_t *budget_bytes)
+int lt_lines_open(struct lt_lines **lines, Elf *elf, struct lt_debuginfod *server,
+		  uint64_t *budget_bytes)
 {
 	_lt_cleanup_(lt_lines_close_p) struct lt_lines *opened = NULL;
 	uint64_t left_bytes = *budget_bytes;
@@ -237,7 +239,7 @@ int lt_lines_open(struct lt_lines **lines, Elf *elf, uint64_t *budget_bytes)
 		return -ENOMEM;
 	opened->supplement_fd = -1;
 	opened->dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
-	if (!opened->dwarf || !strings_end(elf) || open_supplement(opened, &left_bytes))
+	if (!opened->dwarf || !strings_end(elf) || open_supplement(opened, server, &left_bytes))
 		return -ENODATA;
 	error = index_units(opened);
 	if (error)

@@ -14,16 +14,19 @@
 #include <stdint.h>
 
 #include "stream/event.h"
+#include "symbol/debuginfod.h"
 
 struct lt_lines;
 
 bool lt_lines_present(Elf *elf); /* has .debug_info */
 
 /*
- * elf must outlive the result.  *budget_bytes is lessened by the memory that its sections take;
- * -E2BIG when it does not suffice, -ENODATA without (usable) debug information.
+ * elf must outlive the result.  server (or NULL) is asked for its supplementary file. *budget_bytes
+ * is lessened by the memory that its sections take; -E2BIG when it does not suffice, -ENODATA
+ * without (usable) debug information.
  */
-int lt_lines_open(struct lt_lines **lines, Elf *elf, uint64_t *budget_bytes);
+int lt_lines_open(struct lt_lines **lines, Elf *elf, struct lt_debuginfod *server,
+		  uint64_t *budget_bytes);
 void lt_lines_close(struct lt_lines *lines);
 
 /*

@@ -7,10 +7,14 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "symbol/debugdata.h"
 #include "symbol/debugfile.h"
+#include "symbol/debuginfod.h"
 #include "symbol/demangle.h"
 #include "symbol/functions.h"
 #include "symbol/lines.h"
+#include "symbol/perfmap.h"
+#include "symbol/vdso.h"
 
 /* Debug sections held in memory at once; files beyond it are known by their symbols alone. */
 #define MAX_DEBUG_BYTES (1ULL << 30)
@@ -29,9 +33,11 @@ struct file {
 	Elf *elf; /* NULL: not an ELF file */
 	int debug_fd;
 	Elf *debug_elf; /* NULL: no separate debug file */
+	struct lt_buf mini_image;
+	Elf *mini_elf; /* in it; NULL: no .gnu_debugdata, or no need of it */
 	struct lt_functions *functions;
 	struct lt_lines *lines;
-	uint64_t debug_bytes; /* what lines took from the budget */
+	uint64_t debug_bytes; /* what it took from the budget */
 };
 
 struct module {
@@ -43,6 +49,8 @@ struct lt_resolver {
 	struct module *modules; /* a later one takes the addresses of an earlier one */
 	size_t count, capacity;
 	uint64_t debug_budget_bytes;
+	struct lt_perfmap *perfmap;                         /* NULL: no process given */
+	struct lt_debuginfod *debuginfod;                   /* NULL: not to be asked */
 	struct lt_source_frame frames[LT_MAX_INLINE_DEPTH]; /* the last result; strings owned */
 	size_t frame_count;
 };
@@ -53,6 +61,8 @@ static void put_file(struct file *file)
 		return;
 	lt_lines_close(file->lines);
 	lt_functions_free(file->functions);
+	elf_end(file->mini_elf);
+	lt_buf_free(&file->mini_image);
 	elf_end(file->debug_elf);
 	elf_end(file->elf);
 	lt_close_p(&file->debug_fd);
@@ -92,14 +102,59 @@ void lt_resolver_free(struct lt_resolver *resolver)
 	for (size_t i = 0; i < resolver->count; i++)
 		put_file(resolver->modules[i].file);
 	free_strings(resolver->frames, resolver->frame_count);
+	lt_perfmap_free(resolver->perfmap);
+	lt_debuginfod_free(resolver->debuginfod);
 	free(resolver->modules);
 	free(resolver);
+}
+
+int lt_resolver_set_process(struct lt_resolver *resolver, const struct lt_process *process)
+{
+	struct lt_perfmap *perfmap;
+	int error = lt_perfmap_new(&perfmap, process);
+
+	if (error)
+		return error;
+	lt_perfmap_free(resolver->perfmap);
+	resolver->perfmap = perfmap;
+	return 0;
+}
+
+int lt_resolver_set_debuginfod(struct lt_resolver *resolver, const char *urls, struct lt_buf *error)
+{
+	struct lt_debuginfod *debuginfod;
+	int err = lt_debuginfod_new(&debuginfod, urls, error);
+
+	if (err)
+		return err;
+	lt_debuginfod_free(resolver->debuginfod);
+	resolver->debuginfod = debuginfod;
+	return 0;
+}
+
+void lt_resolver_stop_network(struct lt_resolver *resolver)
+{
+	if (resolver->debuginfod)
+		lt_debuginfod_stop(resolver->debuginfod);
+}
+
+static struct file *new_file(const char *path)
+{
+	struct file *file = calloc(1, sizeof(*file));
+
+	if (!file)
+		return NULL;
+	*file = (struct file){ .references = 1, .fd = -1, .debug_fd = -1, .path = strdup(path) };
+	if (file->path)
+		return file;
+	free(file);
+	return NULL;
 }
 
 /* Takes a reference of the file that is known already, or makes a new one, which takes over *fd. */
 static int get_file(struct lt_resolver *resolver, const char *path, int *fd, struct file **file)
 {
-	_lt_cleanup_(put_file_p) struct file *made = NULL;
+	struct file *made;
 	struct stat status;
 
 	if (*fd < 0 || fstat(*fd, &status) || !S_ISREG(status.st_mode))
@@ -113,17 +168,33 @@ static int get_file(struct lt_resolver *resolver, const char *path, int *fd, str
 			return 0;
 		}
 	}
-	made = calloc(1, sizeof(*made));
+	made = new_file(path);
 	if (!made)
 		return -ENOMEM;
-	*made = (struct file){ .references = 1, .fd = -1, .debug_fd = -1 };
 	made->device = status.st_dev;
 	made->inode = status.st_ino;
-	made->path = strdup(path);
-	if (!made->path)
-		return -ENOMEM;
 	made->fd = lt_take_fd(fd);
-	*file = lt_take_ptr(made);
+	*file = made;
+	return 0;
+}
+
+/* NULL: not the vDSO, or not one that we know. */
+static int get_vdso(const struct lt_event_module *module, struct file **file)
+{
+	Elf *elf = strcmp(module->path, "[vdso]") ? NULL
+						  : lt_vdso_open(module->end - module->start);
+	struct file *made = elf ? new_file(module->path) : NULL;
+
+	if (!elf)
+		return 0;
+	if (!made) {
+		elf_end(elf);
+		return -ENOMEM;
+	}
+	made->elf = elf;
+	made->opened = true;
+	lt_functions_load(&made->functions, &elf, 1);
+	*file = made;
 	return 0;
 }
 
@@ -155,7 +226,8 @@ int lt_resolver_add_module(struct lt_resolver *resolver, const struct lt_event_m
 
 	if (module->start >= module->end)
 		return -EINVAL;
-	error = get_file(resolver, module->path, &owned_fd, &file);
+	error = fd < 0 ? get_vdso(module, &file)
+		       : get_file(resolver, module->path, &owned_fd, &file);
 	if (error)
 		return error;
 	if (resolver->count == resolver->capacity) {
@@ -180,12 +252,11 @@ int lt_resolver_add_module(struct lt_resolver *resolver, const struct lt_event_m
 	return 0;
 }
 
-static Elf *open_elf(int fd)
+/* Relocatable files are not mapped to run, and libdw would have to relocate them. */
+static Elf *take_program(Elf *elf)
 {
-	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
 	GElf_Ehdr header;
 
-	/* Relocatable files are not mapped to run, and libdw would have to relocate them. */
 	if (elf && elf_kind(elf) == ELF_K_ELF && gelf_getehdr(elf, &header) &&
 	    (header.e_type == ET_EXEC || header.e_type == ET_DYN))
 		return elf;
@@ -193,10 +264,15 @@ static Elf *open_elf(int fd)
 	return NULL;
 }
 
-/* What cannot be opened stays NULL: the file is known less. */
-static void open_file(struct file *file, uint64_t *budget_bytes)
+static Elf *open_elf(int fd)
 {
-	uint64_t budget_before = *budget_bytes;
+	return take_program(elf_begin(fd, ELF_C_READ, NULL));
+}
+
+/* What cannot be opened stays NULL: the file is known less. */
+static void open_file(struct lt_resolver *resolver, struct file *file)
+{
+	uint64_t *budget_bytes = &resolver->debug_budget_bytes, before = *budget_bytes;
 
 	if (file->opened)
 		return;
@@ -205,12 +281,18 @@ static void open_file(struct file *file, uint64_t *budget_bytes)
 	if (!file->elf)
 		return;
 	if (!lt_lines_present(file->elf))
-		file->debug_fd = lt_debugfile_open(file->elf, file->fd, file->path);
+		file->debug_fd = lt_debugfile_open(file->elf, file->fd, file->path,
+						   resolver->debuginfod);
 	if (file->debug_fd >= 0)
 		file->debug_elf = open_elf(file->debug_fd);
-	lt_lines_open(&file->lines, file->debug_elf ? file->debug_elf : file->elf, budget_bytes);
-	file->debug_bytes = budget_before - *budget_bytes;
-	lt_functions_load(&file->functions, (Elf *[]){ file->elf, file->debug_elf }, 2);
+	else if (!lt_debugdata_read(file->elf, &file->mini_image, budget_bytes))
+		file->mini_elf =
+			take_program(elf_memory(file->mini_image.data, file->mini_image.len));
+	lt_lines_open(&file->lines, file->debug_elf ? file->debug_elf : file->elf,
+		      resolver->debuginfod, budget_bytes);
+	file->debug_bytes = before - *budget_bytes;
+	lt_functions_load(&file->functions, (Elf *[]){ file->elf, file->debug_elf, file->mini_elf },
+			  3);
 }
 
 static const struct module *find_module(const struct lt_resolver *resolver, uint64_t pc)
@@ -253,7 +335,7 @@ static size_t lookup_raw(struct lt_resolver *resolver, uint64_t pc, struct lt_so
 
 	if (!file)
 		return 0;
-	open_file(file, &resolver->debug_budget_bytes);
+	open_file(resolver, file);
 	if (!file->elf ||
 	    !address_of(file->elf, pc - module->start + module->file_offset, &address))
 		return 0;
@@ -271,10 +353,11 @@ static size_t lookup_raw(struct lt_resolver *resolver, uint64_t pc, struct lt_so
 }
 
 /* Replaces borrowed strings by own ones. */
-static int own_strings(struct lt_source_frame *frames, size_t count)
+static int own_strings(struct lt_source_frame *frames, size_t count, bool mangled)
 {
 	for (size_t i = 0; i < count; i++) {
-		frames[i].function = lt_symbol_demangle(frames[i].function);
+		frames[i].function = mangled ? lt_symbol_demangle(frames[i].function)
+					     : strndup(frames[i].function, LT_MAX_NAME - 1);
 		frames[i].file = strndup(frames[i].file, LT_MAX_NAME - 1);
 		if (!frames[i].function || !frames[i].file) {
 			free_strings(frames, i + 1);
@@ -288,8 +371,12 @@ int lt_resolver_lookup(struct lt_resolver *resolver, uint64_t pc, struct lt_even
 {
 	struct lt_source_frame frames[LT_MAX_INLINE_DEPTH];
 	size_t count = lookup_raw(resolver, pc, frames);
-	int error = own_strings(frames, count);
+	bool jit = !count && resolver->perfmap &&
+		   lt_perfmap_lookup(resolver->perfmap, lt_address_plain(pc), &frames[0]);
+	int error;
 
+	count += jit;
+	error = own_strings(frames, count, !jit);
 	if (error)
 		return error;
 	free_strings(resolver->frames, resolver->frame_count);

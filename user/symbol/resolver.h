@@ -2,11 +2,13 @@
 /*
  * The live symbolizer (libdw): address → demangled function, file:line, inlined frames.  Opens each
  * module's file when it is added, while the target lives, so that names can still be found after
- * its exit.  Files are hostile.  Not thread-safe.
+ * its exit.  Files are hostile.  Not thread-safe but for stop_network.
  */
 #ifndef LT_SYMBOL_RESOLVER_H
 #define LT_SYMBOL_RESOLVER_H
 
+#include "base/buf.h"
+#include "proc/process.h"
 #include "stream/event.h"
 
 struct lt_resolver;
@@ -14,7 +16,18 @@ struct lt_resolver;
 int lt_resolver_new(struct lt_resolver **resolver);
 void lt_resolver_free(struct lt_resolver *resolver);
 
-/* fd: the mapped file, taken over (closed by the resolver); -1: no file (vdso, anonymous). */
+/* JIT code is named by the process's perf map (symbol/perfmap.h) from here on. */
+int lt_resolver_set_process(struct lt_resolver *resolver, const struct lt_process *process);
+/*
+ * Debug files that are not on this machine are fetched from here on: see lt_debuginfod_new() for
+ * urls and error.  Without this call nothing asks the network, whatever the environment says.
+ */
+int lt_resolver_set_debuginfod(struct lt_resolver *resolver, const char *urls,
+			       struct lt_buf *error);
+/* From any thread: ends a fetch that a lookup waits for, and prevents others. */
+void lt_resolver_stop_network(struct lt_resolver *resolver);
+
+/* fd: the mapped file, taken over (closed by the resolver); -1: no file ("[vdso]", anonymous). */
 int lt_resolver_add_module(struct lt_resolver *resolver, const struct lt_event_module *module,
 			   int fd);
 /*

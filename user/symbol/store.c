@@ -308,6 +308,7 @@ uint64_t lt_symbol_store_stable_id(const struct lt_symbol_store *store, const ui
 				       ? lt_fnv1a(hash, module->build_id, module->build_id_len)
 				       : lt_fnv1a(hash, name, strlen(name));
 		}
+		value = lt_address_plain(value);
 		hash = lt_fnv1a(hash, &value, sizeof(value));
 	}
 	return lt_mix64(hash);

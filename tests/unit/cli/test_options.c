@@ -87,6 +87,7 @@ static void test_defaults(void **state)
 	assert_null(options.prom);
 	assert_null(options.json);
 	assert_null(options.record);
+	assert_null(options.debuginfod);
 	assert_int_equal(options.ring_size, 0);
 	assert_int_equal(options.color, LT_COLOR_AUTO);
 	assert_false(options.explain || options.fail_on_leak || options.keep_prom);
@@ -116,6 +117,9 @@ static void test_every_option(void **state)
 	assert_int_equal(options.color, LT_COLOR_ALWAYS);
 	assert_int_equal(good("-p1 --color=auto").color, LT_COLOR_AUTO);
 	assert_true(good("-p1 --explain").explain);
+	assert_string_equal(good("-p1 --debuginfod").debuginfod, "");
+	assert_string_equal(good("-p1 --debuginfod=http://a.example/").debuginfod,
+			    "http://a.example/");
 	assert_true(good("-p1 --min-growth 3").min_growth_per_hour == 3);
 	assert_true(good("-p1 --min-growth 2k").min_growth_per_hour == 2048);
 	assert_true(good("-p1 --min-growth 1G/h").min_growth_per_hour == 1024. * 1024 * 1024);
@@ -141,6 +145,7 @@ static void test_replay(void **state)
 	bad("replay a --record b", "--record does not go with replay");
 	bad("replay a --explain", "--explain does not go with replay");
 	bad("replay a --kinds heap", "--kinds does not go with replay");
+	bad("replay a --debuginfod", "--debuginfod does not go with replay");
 	bad("replay a --ring-size 4k", "--ring-size does not go with replay");
 }
 
@@ -154,6 +159,8 @@ static void test_bad(void **state)
 	bad("-p -1", "--pid wants");
 	bad("-p 4194305", "--pid wants");
 	bad("-p 99999999999999999999999", "--pid wants");
+	bad("--max-frames 128", "--max-frames wants a whole number from 1 to 127, not '128'");
+	bad("--max-frames 0", "not '0'");
 	bad("--top", "--top wants N");
 	bad("--top x", "--top wants a whole number from 1 to 1000, not 'x'");
 	bad("--top 0", "not '0'");
@@ -175,6 +182,8 @@ static void test_bad(void **state)
 	bad("--ring-size k", "--ring-size wants");
 	bad("--ring-size 18446744073709551616", "--ring-size wants");
 	bad("--color=red -p 1", "--color wants auto, always or never, not 'red'");
+	bad("-p 1 --debuginfod=", "--debuginfod wants URLs such as https://");
+	bad("-p 1 --debuginfod=debuginfod.elfutils.org", "not 'debuginfod.elfutils.org'");
 	bad("--json=", "--json wants a file name");
 	bad("--prom", "--prom wants FILE");
 	bad("-p 1 --prom metrics.txt", "--prom wants a file name that ends in .prom");

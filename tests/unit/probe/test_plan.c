@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,13 +256,68 @@ static void test_deleted_copy(void **state)
 	munmap(second, (size_t)stat.st_size);
 }
 
+/* Maps Debian's jemalloc as code, without running it. */
+static void *map_jemalloc(size_t *size)
+{
+	_lt_close_ int fd = -1;
+	struct stat stat;
+	glob_t found;
+	void *mapped;
+
+	assert_int_equal(glob("/usr/lib/*/libjemalloc.so.2", 0, NULL, &found), 0);
+	fd = open(found.gl_pathv[0], O_RDONLY | O_CLOEXEC);
+	globfree(&found);
+	assert_int_equal(fstat(fd, &stat), 0);
+	*size = (size_t)stat.st_size;
+	mapped = mmap(NULL, *size, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	assert_ptr_not_equal(mapped, MAP_FAILED);
+	return mapped;
+}
+
+/* Where two allocators are, both are probed, and the one that hides libc's comes first. */
+static void test_jemalloc(void **state)
+{
+	const struct fixture *fixture = *state;
+	const struct lt_plan_probe *new_probe;
+	struct lt_maps maps;
+	struct lt_plan plan;
+	size_t size, returns = 0;
+	void *mapped = map_jemalloc(&size);
+
+	assert_int_equal(lt_maps_read(&fixture->process, &maps), 0);
+	assert_int_equal(lt_plan_make(&fixture->process, &maps, &plan), 0);
+	assert_int_equal(plan.file_count, 2);
+	assert_string_equal(plan.files[0].family->name, "jemalloc");
+	assert_string_equal(plan.files[1].family->name, "glibc");
+	for (size_t i = 0; i < plan.probe_count; i++) {
+		const struct lt_plan_probe *probe = &plan.probes[i];
+
+		assert_true(probe->file == 1 || probe->choice.emulated ||
+			    probe->op == LT_OP_RETURN);
+		assert_true(i == 0 || plan.probes[i - 1].op <= probe->op);
+		if (probe->op != LT_OP_RETURN)
+			continue;
+		returns++;
+		assert_int_equal(probe->file, 0);
+		assert_string_equal(probe->symbol, "_Znwm");
+		assert_int_equal(((const uint8_t *)mapped)[probe->file_offset], 0xc3);
+	}
+	assert_in_range(returns, 1, 32);
+	new_probe = probe_of(&plan, "_Znam"); /* it is a jump to _Znwm */
+	assert_non_null(new_probe);
+	assert_string_equal(new_probe->aliases, "_Znam");
+	lt_plan_free(&plan);
+	lt_maps_free(&maps);
+	munmap(mapped, size);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_file),          cmocka_unit_test(test_probes),
 		cmocka_unit_test(test_sites),         cmocka_unit_test(test_print),
 		cmocka_unit_test(test_print_hostile), cmocka_unit_test(test_no_allocator),
-		cmocka_unit_test(test_deleted_copy),
+		cmocka_unit_test(test_deleted_copy),  cmocka_unit_test(test_jemalloc),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -88,7 +88,7 @@ static void test_stack(void **state)
 
 	for (uint16_t count = 0; count <= LT_MAX_FRAMES + 1; count++) {
 		wire.stack.frame_count = count;
-		wire.stack.end = count % 4;
+		wire.stack.end = count % LT_STACK_END_COUNT;
 		for (size_t i = 0; i < count; i++)
 			wire.stack.frames[i] = 0x400000 + i;
 		if (count < 1 || count > LT_MAX_FRAMES) {
@@ -102,11 +102,11 @@ static void test_stack(void **state)
 		assert_int_equal(event.type, LT_EVENT_STACK);
 		assert_int_equal(event.stack.stack_id, 5);
 		assert_int_equal(event.stack.frame_count, count);
-		assert_int_equal(event.stack.end, count % 4);
+		assert_int_equal(event.stack.end, count % LT_STACK_END_COUNT);
 		assert_ptr_equal(event.stack.frames, wire.stack.frames);
 	}
 	wire.stack.frame_count = 1;
-	wire.stack.end = LT_STACK_NO_FRAME + 1;
+	wire.stack.end = LT_STACK_END_COUNT;
 	refused(&wire, header + 8);
 	wire.stack.end = 0;
 	wire.stack.reserved = 1;

@@ -193,7 +193,7 @@ static void test_nonsense(void **state)
 		{ LT_EVENT_STACK, payload + 8, 0, 2, "no frames" },
 		{ LT_EVENT_STACK, payload + 8, LT_MAX_FRAMES + 1, 2, "no frames or too many" },
 		{ LT_EVENT_STACK, payload + 8, LT_MAX_FRAMES, 2, "beyond the end" },
-		{ LT_EVENT_STACK, payload + 10, 4, 2, "unknown end" },
+		{ LT_EVENT_STACK, payload + 10, LT_STACK_END_COUNT, 2, "unknown end" },
 		{ LT_EVENT_MODULE, payload, LT_MAX_MODULES, 4, "number is too large" },
 		{ LT_EVENT_SYMBOL, payload + 8, LT_MAX_INLINE_DEPTH + 1, 4, "too many" },
 		{ LT_EVENT_TARGET, payload + 28, 65535, 2, "too long" },

@@ -52,14 +52,37 @@ static const struct {
 	{ "_ZN63_$LT$alloc..vec..Vec$LT$T$GT$$u20$as$u20$core..clone..Clone$GT$5clone"
 	  "17h0123456789abcdefE",
 	  "<alloc::vec::Vec<T> as core::clone::Clone>::clone" },
+	{ "_ZN44_$LT$r..Cart$LT$T$GT$$u20$as$u20$r..Leak$GT$4leak17h73a8f6ed6bb7a7a3E", /* 1.95 */
+	  "<r::Cart<T> as r::Leak>::leak" },
+	{ "_ZN4core3ptr35drop_in_place$LT$std..io..Stdin$GT$17h0123456789abcdefE.llvm.123456789",
+	  "core::ptr::drop_in_place<std::io::Stdin>" },
 	/* Rust, v0 (examples of RFC 2603) */
 	{ "_RNvC6_123foo3bar", "123foo::bar" },
 	{ "_RNvNtCs1234_7mycrate3foo3bar", "mycrate::foo::bar" },
 	{ "_RINvNtC3std3mem8align_ofdE", "std::mem::align_of::<f64>" },
+	/* Rust, v0, as rustc 1.95 writes them: const generic, closure, punycode, trait, back
+	   reference */
+	{ "_RINvCs6GmmlP4bgsG_1r5konstKj7_EB2_", "r::konst::<7>" },
+	{ "_RINvNtNtCs6GmmlP4bgsG_1r4shop5asyncu9gre_6ka8lNCNvB6_4main0EB6_",
+	  "r::shop::async::gr\u00fc\u00dfe::<r::main::{closure#0}>" },
+	{ "_RNvXCs6GmmlP4bgsG_1rINtB2_4CartReENtB2_4Leak4leakB2_",
+	  "<r::Cart<&str> as r::Leak>::leak" },
+	{ "_RNvMsa_NtCsgEmfK2I1SDS_4core3fmtNtB5_9Formatter3pad", "<core::fmt::Formatter>::pad" },
+	{ "_RNvXCs6GmmlP4bgsG_1rINtB2_4CartReENtB2_4Leak4leakB2_.llvm.1234",
+	  "<r::Cart<&str> as r::Leak>::leak" },
 	/* D */
 	{ "_Dmain", "D main" },
 	{ "_D8demangle4testFZv", "demangle.test()" },
 	{ "_D8demangle4testFaZv", "demangle.test(char)" },
+	/* of libphobos: constructor, back references to names and to types */
+	{ "_D3std5stdio4File17LockingTextWriter6__ctorMFNcNeKSQBxQBwQBtZSQCiQChQCeQCc",
+	  "std.stdio.File.LockingTextWriter.this(ref std.stdio.File)" },
+	{ "_D3std3uni__T10MultiArrayTSQzQx__T9BitPackedTkVmi7ZQrTSQCbQCa__TQBeTkVmi11ZQBpTSQDaQCz"
+	  "__TQCdTkVmi15ZQCoTSQDzQDy__TQDcTbVmi1ZQDmZQEl__T6lengthVmi1ZQmMxFNaNbNdNiNfZm",
+	  "std.uni.MultiArray!(std.uni.BitPacked!(uint, 7uL).BitPacked, std.uni.BitPacked!(uint, "
+	  "11uL).BitPacked, std.uni.BitPacked!(uint, 15uL).BitPacked, std.uni.BitPacked!(bool, "
+	  "1uL).BitPacked).MultiArray.length!(1uL).length() const" },
+	{ "_D4core6memory11__moduleRefZ", "core.memory.__moduleRef" },
 };
 
 static void test_vectors(void **state)
@@ -119,6 +142,24 @@ static void test_exponential_name_ends(void **state)
 	free(name);
 }
 
+/* D: each of many back references repeats the identifier. */
+static void test_long_d_name_is_cut(void **state)
+{
+	char mangled[LT_MAX_NAME] = "_D99";
+	size_t first = 2, len = strlen(mangled);
+
+	memset(mangled + len, 'a', 99);
+	len += 99;
+	while (len < 1700) {
+		size_t distance = len - first;
+
+		len += (size_t)sprintf(mangled + len, "Q%c%c%c", (int)('A' + distance / 676),
+				       (int)('A' + distance / 26 % 26), (int)('a' + distance % 26));
+	}
+	strcpy(mangled + len, "Z");
+	check_bounded(mangled, "aaaa");
+}
+
 static void test_deep_name_ends(void **state)
 {
 	static const char *const openings[] = { "_Z1f", "_RNv", "_D1a" };
@@ -142,6 +183,7 @@ int main(void)
 		cmocka_unit_test(test_vectors),
 		cmocka_unit_test(test_long_name_is_cut),
 		cmocka_unit_test(test_exponential_name_ends),
+		cmocka_unit_test(test_long_d_name_is_cut),
 		cmocka_unit_test(test_deep_name_ends),
 	};
 

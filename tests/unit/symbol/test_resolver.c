@@ -1,52 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Programs are compiled here in many ways; each prints where it was loaded, a return address deep
- * inside of inlined functions and the lines of the calls.  Names are looked up after its exit.
- */
+/* Programs compiled in many ways (program.h), whole and broken. */
+#include "unit/symbol/program.h"
+
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "base/cleanup.h"
-#include "symbol/resolver.h"
-
-static const char *const c_source =
-	"#include <stdio.h>\n"
-	"#define INLINE static inline __attribute__((always_inline))\n"
-	"static void *caller;\n"
-	"static volatile int sink;\n"
-	"static int lines[3];\n"
-	"__attribute__((noinline)) void record(void) { caller = __builtin_return_address(0); }\n"
-	"INLINE void inner(void)\n{\n\trecord(); lines[0] = __LINE__;\n\tsink++;\n}\n"
-	"INLINE void middle(void)\n{\n\tinner(); lines[1] = __LINE__;\n\tsink++;\n}\n"
-	"__attribute__((noinline)) void outer(void)\n"
-	"{\n\tif (sink < 9) { middle(); lines[2] = __LINE__; }\n\tsink++;\n}\n"
-	"int main(void)\n{\n"
-	"	unsigned long start, end, offset;\n"
-	"	FILE *maps = fopen(\"/proc/self/maps\", \"r\");\n"
-	"	char line[4096], r, x;\n"
-	"	outer();\n"
-	"	while (fgets(line, sizeof(line), maps))\n"
-	"		if (sscanf(line, \"%lx-%lx %c%*c%c%*c %lx\", &start, &end, &r, &x, "
-	"&offset) == 5 &&\n"
-	"		    start <= (unsigned long)caller && (unsigned long)caller < end)\n"
-	"			printf(\"%lx %lx %lx %lx %d %d %d\\n\", start, end, offset,\n"
-	"			       (unsigned long)caller, lines[0], lines[1], lines[2]);\n"
-	"	return 0;\n}\n";
 
 static const char *const cpp_source =
 	"#include <cstdio>\n"
@@ -83,156 +43,6 @@ static const char *const cpp_source =
 	"cart::lines[1]);\n"
 	"	return 0;\n}\n";
 
-struct fixture {
-	char dir[64];
-	struct lt_resolver *resolver;
-};
-
-/* Where a program ran, as it said itself. */
-struct run {
-	uint64_t start, end, offset, caller;
-	uint32_t lines[3];
-};
-
-static void shell(const struct fixture *fixture, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void shell(const struct fixture *fixture, const char *format, ...)
-{
-	char command[2048];
-	va_list arguments;
-	int len = snprintf(command, sizeof(command), "cd %s && ", fixture->dir);
-
-	va_start(arguments, format);
-	len += vsnprintf(command + len, sizeof(command) - (size_t)len, format, arguments);
-	va_end(arguments);
-	assert_true((size_t)len < sizeof(command));
-	if (system(command))
-		fail_msg("%s", command);
-}
-
-static void write_file(const struct fixture *fixture, const char *name, const void *data,
-		       size_t len)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "%s/%s", fixture->dir, name);
-	_lt_fclose_ FILE *file = fopen(path, "w");
-
-	assert_non_null(file);
-	assert_int_equal(fwrite(data, 1, len, file), len);
-}
-
-static int setup(void **state)
-{
-	struct fixture *fixture = calloc(1, sizeof(*fixture));
-
-	assert_non_null(fixture);
-	strcpy(fixture->dir, "/tmp/test_resolver.XXXXXX");
-	assert_non_null(mkdtemp(fixture->dir));
-	write_file(fixture, "main.c", c_source, strlen(c_source));
-	write_file(fixture, "main.cc", cpp_source, strlen(cpp_source));
-	assert_int_equal(lt_resolver_new(&fixture->resolver), 0);
-	*state = fixture;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *fixture = *state;
-
-	lt_resolver_free(fixture->resolver);
-	shell(fixture, "rm -rf %s", fixture->dir);
-	free(fixture);
-	return 0;
-}
-
-static struct run run_program(const struct fixture *fixture)
-{
-	char command[128];
-	struct run run;
-	FILE *output;
-
-	snprintf(command, sizeof(command), "%s/prog", fixture->dir);
-	output = popen(command, "r");
-	assert_non_null(output);
-	assert_int_equal(fscanf(output,
-				"%" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNu32
-				" %" SCNu32 " %" SCNu32,
-				&run.start, &run.end, &run.offset, &run.caller, &run.lines[0],
-				&run.lines[1], &run.lines[2]),
-			 7);
-	assert_int_equal(pclose(output), 0);
-	return run;
-}
-
-static int open_program(const struct fixture *fixture)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/prog", fixture->dir);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	return fd;
-}
-
-static void add_program(const struct fixture *fixture, const struct run *run, int fd)
-{
-	char path[128];
-	struct lt_event_module module = {
-		.start = run->start, .end = run->end, .file_offset = run->offset, .path = path
-	};
-
-	snprintf(path, sizeof(path), "%s/prog", fixture->dir);
-	assert_int_equal(lt_resolver_add_module(fixture->resolver, &module, fd), 0);
-}
-
-/* The program in the folder runs, and its return address is looked up. */
-static struct lt_event_symbol lookup_program(const struct fixture *fixture, struct run *run)
-{
-	struct lt_event_symbol symbol;
-
-	*run = run_program(fixture);
-	add_program(fixture, run, open_program(fixture));
-	assert_int_equal(lt_resolver_lookup(fixture->resolver, run->caller - 1, &symbol), 0);
-	assert_true(symbol.pc == run->caller - 1);
-	return symbol;
-}
-
-static void check_frame(const struct fixture *fixture, const struct lt_source_frame *frame,
-			const char *function, const char *source, uint32_t line, bool inlined)
-{
-	char path[128] = "";
-
-	if (source)
-		snprintf(path, sizeof(path), "%s/%s", fixture->dir, source);
-	assert_string_equal(frame->function, function);
-	assert_string_equal(frame->file, path);
-	assert_int_equal(frame->line, line);
-	assert_int_equal(frame->inlined, inlined);
-}
-
-static void check_full(const struct fixture *fixture)
-{
-	struct run run;
-	struct lt_event_symbol symbol = lookup_program(fixture, &run);
-
-	assert_int_equal(symbol.frame_count, 3);
-	check_frame(fixture, &symbol.frames[0], "inner", "main.c", run.lines[0], true);
-	check_frame(fixture, &symbol.frames[1], "middle", "main.c", run.lines[1], true);
-	check_frame(fixture, &symbol.frames[2], "outer", "main.c", run.lines[2], false);
-}
-
-static void check_symbol_only(const struct fixture *fixture)
-{
-	struct run run;
-	struct lt_event_symbol symbol = lookup_program(fixture, &run);
-
-	assert_int_equal(symbol.frame_count, 1);
-	check_frame(fixture, &symbol.frames[0], "outer", NULL, 0, false);
-}
-
 static void test_compilers(void **state)
 {
 	static const char *const compilers[] = {
@@ -257,6 +67,7 @@ static void test_cpp(void **state)
 	struct lt_event_symbol symbol;
 	struct run run;
 
+	write_file(fixture, "main.cc", cpp_source, strlen(cpp_source));
 	shell(fixture, "g++ -g -O2 -o prog $PWD/main.cc");
 	symbol = lookup_program(fixture, &run);
 	assert_int_equal(symbol.frame_count, 2);
@@ -368,35 +179,6 @@ static void test_supplement(void **state)
 	check_symbol_only(*state);
 }
 
-static void test_own_libc(void **state)
-{
-	struct fixture *fixture = *state;
-	void *libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
-	uint64_t address;
-	_lt_fclose_ FILE *maps = fopen("/proc/self/maps", "r");
-	char line[4096], path[4096];
-	struct lt_event_module module = { .path = path };
-	struct lt_event_symbol symbol = { .frame_count = 99 };
-
-	assert_non_null(libc);
-	address = (uint64_t)(uintptr_t)dlsym(libc, "malloc");
-	assert_true(address != 0);
-	assert_non_null(maps);
-	do {
-		assert_non_null(fgets(line, sizeof(line), maps));
-		assert_true(sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %*s %4095s",
-				   &module.start, &module.end, &module.file_offset, path) >= 3);
-	} while (address < module.start || address >= module.end);
-	assert_int_equal(lt_resolver_add_module(fixture->resolver, &module,
-						open(path, O_RDONLY | O_CLOEXEC)),
-			 0);
-	assert_int_equal(lt_resolver_lookup(fixture->resolver, address + 4, &symbol), 0);
-	assert_true(symbol.frame_count > 0);
-	/* "malloc" from .dynsym; "__libc_malloc" where libc's debug file is installed. */
-	assert_non_null(strstr(symbol.frames[symbol.frame_count - 1].function, "malloc"));
-	dlclose(libc);
-}
-
 static void check_unknown(struct fixture *fixture, uint64_t pc)
 {
 	struct lt_event_symbol symbol = { .frame_count = 99 };
@@ -437,6 +219,115 @@ static void test_modules(void **state)
 	vdso = (struct lt_event_module){ .start = run.start, .end = run.end, .path = "" };
 	assert_int_equal(lt_resolver_add_module(fixture->resolver, &vdso, -1), 0);
 	check_unknown(fixture, run.caller - 1);
+}
+
+/* The module of our own that holds an address. */
+static struct lt_event_module own_module(uint64_t address, char path[4096])
+{
+	_lt_fclose_ FILE *maps = fopen("/proc/self/maps", "r");
+	struct lt_event_module module = { .path = path };
+	char line[4096];
+
+	assert_non_null(maps);
+	do {
+		assert_non_null(fgets(line, sizeof(line), maps));
+		assert_true(sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64 " %*s %*s %4095s",
+				   &module.start, &module.end, &module.file_offset, path) >= 3);
+	} while (address < module.start || address >= module.end);
+	return module;
+}
+
+static void test_own_libc(void **state)
+{
+	struct fixture *fixture = *state;
+	void *libc = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
+	struct lt_event_symbol symbol = { .frame_count = 99 };
+	struct lt_event_module module;
+	char path[4096];
+	uint64_t address;
+
+	assert_non_null(libc);
+	address = (uint64_t)(uintptr_t)dlsym(libc, "malloc");
+	assert_true(address != 0);
+	module = own_module(address, path);
+	assert_int_equal(lt_resolver_add_module(fixture->resolver, &module,
+						open(path, O_RDONLY | O_CLOEXEC)),
+			 0);
+	assert_int_equal(lt_resolver_lookup(fixture->resolver, address + 4, &symbol), 0);
+	assert_true(symbol.frame_count > 0);
+	/* "malloc" from .dynsym; "__libc_malloc" where libc's debug file is installed. */
+	assert_non_null(strstr(symbol.frames[symbol.frame_count - 1].function, "malloc"));
+	dlclose(libc);
+}
+
+static void test_vdso(void **state)
+{
+	struct fixture *fixture = *state;
+	void *vdso = dlopen("linux-vdso.so.1", RTLD_NOW | RTLD_NOLOAD);
+	struct lt_event_symbol symbol;
+	struct lt_event_module module;
+	char path[4096];
+	uint64_t address;
+
+	assert_non_null(vdso);
+	address = (uint64_t)(uintptr_t)dlsym(vdso, "__vdso_gettimeofday");
+	assert_true(address != 0);
+	module = own_module(address, path);
+	assert_string_equal(path, "[vdso]");
+	assert_int_equal(lt_resolver_add_module(fixture->resolver, &module, -1), 0);
+	assert_int_equal(lt_resolver_lookup(fixture->resolver, address, &symbol), 0);
+	assert_int_equal(symbol.frame_count, 1);
+	assert_non_null(strstr(symbol.frames[0].function, "gettimeofday"));
+	/* As a target has it: elsewhere. */
+	address += 0x10000000 - module.start;
+	module.end += 0x10000000 - module.start;
+	module.start = 0x10000000;
+	assert_int_equal(lt_resolver_add_module(fixture->resolver, &module, -1), 0);
+	assert_int_equal(lt_resolver_lookup(fixture->resolver, address, &symbol), 0);
+	assert_int_equal(symbol.frame_count, 1);
+	dlclose(vdso);
+}
+
+/* Files name their own code; the perf map, what no file names. */
+static void test_jit(void **state)
+{
+	static const struct lt_event_module anonymous = { .start = 0x1000,
+							  .end = 0x3000,
+							  .path = "" };
+	struct fixture *fixture = *state;
+	struct lt_process process;
+	struct lt_event_symbol symbol;
+	char name[64], lines[256];
+	struct run run;
+
+	assert_int_equal(lt_process_open(getpid(), &process), 0);
+	assert_int_equal(lt_resolver_set_process(fixture->resolver, &process), 0);
+	lt_process_close(&process);
+	shell(fixture, "gcc -g -O2 -o prog $PWD/main.c");
+	run = run_program(fixture);
+	add_program(fixture, &run, open_program(fixture));
+	assert_int_equal(lt_resolver_add_module(fixture->resolver, &anonymous, -1), 0);
+	check_unknown(fixture, 0x2000);
+
+	snprintf(name, sizeof(name), "/tmp/perf-%d.map", (int)getpid());
+	snprintf(lines, sizeof(lines),
+		 "2000 100 JS:*add file:///srv/@shop/cart.js:7:3\n2800 10 Cart@add.cold\n"
+		 "%" PRIx64 " 100 not me\n",
+		 run.caller - 16);
+	_lt_fclose_ FILE *file = fopen(name, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(lines, file) >= 0 && !fflush(file));
+	assert_int_equal(lt_resolver_lookup(fixture->resolver, 0x2000, &symbol), 0);
+	assert_int_equal(symbol.frame_count, 1);
+	assert_string_equal(symbol.frames[0].function, "add");
+	assert_string_equal(symbol.frames[0].file, "/srv/@shop/cart.js");
+	assert_int_equal(symbol.frames[0].line, 7);
+	assert_int_equal(lt_resolver_lookup(fixture->resolver, 0x2800, &symbol), 0);
+	assert_string_equal(symbol.frames[0].function, "Cart@add.cold");
+	assert_int_equal(lt_resolver_lookup(fixture->resolver, run.caller - 1, &symbol), 0);
+	assert_string_equal(symbol.frames[0].function, "inner");
+	assert_int_equal(unlink(name), 0);
 }
 
 static void test_module_bound(void **state)
@@ -547,18 +438,17 @@ static void test_file_shortened_while_open(void **state)
 		assert_int_equal(lt_resolver_lookup(fixture->resolver, pc, &symbol), 0);
 }
 
-#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_compilers),    TEST(test_cpp),
-		TEST(test_symbols_only), TEST(test_nothing_known),
-		TEST(test_debuglink),    TEST(test_foreign_debug_file),
-		TEST(test_split_dwarf),  TEST(test_supplement),
-		TEST(test_own_libc),     TEST(test_modules),
-		TEST(test_module_bound), TEST(test_broken_files),
-		TEST(test_no_file),      TEST(test_file_shortened_while_open),
+		PROGRAM_TEST(test_compilers),    PROGRAM_TEST(test_cpp),
+		PROGRAM_TEST(test_symbols_only), PROGRAM_TEST(test_nothing_known),
+		PROGRAM_TEST(test_debuglink),    PROGRAM_TEST(test_foreign_debug_file),
+		PROGRAM_TEST(test_split_dwarf),  PROGRAM_TEST(test_supplement),
+		PROGRAM_TEST(test_own_libc),     PROGRAM_TEST(test_vdso),
+		PROGRAM_TEST(test_jit),          PROGRAM_TEST(test_modules),
+		PROGRAM_TEST(test_module_bound), PROGRAM_TEST(test_broken_files),
+		PROGRAM_TEST(test_no_file),      PROGRAM_TEST(test_file_shortened_while_open),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "bpf/map_watch.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define RING_PAGES 8 /* a power of two; a record has about 100 bytes */
+
+struct cpu_ring {
+	int fd;
+	struct perf_event_mmap_page *page; /* NULL: none for this CPU */
+};
+
+struct lt_map_watch {
+	uint32_t tgid;
+	int epoll_fd;
+	size_t page_size, count;
+	struct cpu_ring rings[]; /* one a CPU: a process's threads run anywhere */
+};
+
+/* PERF_RECORD_MMAP2 up to the file's name: include/uapi/linux/perf_event.h. */
+struct mmap2_record {
+	struct perf_event_header header;
+	uint32_t pid, tid;
+	uint64_t address, length, page_offset;
+	uint32_t major, minor;
+	uint64_t inode, generation;
+	uint32_t protection, flags;
+	char name[];
+};
+
+/* What sample_id_all appends: PERF_SAMPLE_TIME alone. */
+#define TRAILER_BYTES sizeof(uint64_t)
+
+static int open_cpu(struct lt_map_watch *watch, int cpu)
+{
+	struct perf_event_attr attributes = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attributes),
+		.config = PERF_COUNT_SW_DUMMY,
+		.sample_type = PERF_SAMPLE_TIME,
+		.sample_id_all = 1,
+		.mmap = 1, /* of executable memory; mmap_data would be the other */
+		.mmap2 = 1,
+		.use_clockid = 1,
+		.clockid = CLOCK_MONOTONIC,
+		.watermark = 1,
+		.wakeup_watermark = 1,
+		.exclude_kernel = 1,
+	};
+	struct epoll_event event = { .events = EPOLLIN };
+	_lt_close_ int fd = (int)syscall(SYS_perf_event_open, &attributes, -1, cpu, -1,
+					 PERF_FLAG_FD_CLOEXEC);
+	void *page;
+
+	if (fd < 0)
+		return -errno;
+	page = mmap(NULL, (RING_PAGES + 1) * watch->page_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    fd, 0);
+	if (page == MAP_FAILED)
+		return -errno;
+	if (epoll_ctl(watch->epoll_fd, EPOLL_CTL_ADD, fd, &event)) {
+		munmap(page, (RING_PAGES + 1) * watch->page_size);
+		return -errno;
+	}
+	watch->rings[cpu] = (struct cpu_ring){ lt_take_fd(&fd), page };
+	return 0;
+}
+
+int lt_map_watch_open(struct lt_map_watch **result, uint32_t tgid)
+{
+	size_t count = (size_t)sysconf(_SC_NPROCESSORS_CONF);
+	struct lt_map_watch *watch = calloc(1, sizeof(*watch) + count * sizeof(watch->rings[0]));
+	int err = 0;
+
+	if (!watch)
+		return -ENOMEM;
+	watch->tgid = tgid;
+	watch->page_size = (size_t)getpagesize();
+	watch->count = count;
+	for (size_t i = 0; i < count; i++)
+		watch->rings[i].fd = -1;
+	watch->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (watch->epoll_fd < 0)
+		err = -errno;
+	for (size_t i = 0; i < count && !err; i++) {
+		err = open_cpu(watch, (int)i);
+		if (err == -ENODEV) /* a CPU that is not there */
+			err = 0;
+	}
+	if (err) {
+		lt_map_watch_close(watch);
+		return err;
+	}
+	*result = watch;
+	return 0;
+}
+
+void lt_map_watch_close(struct lt_map_watch *watch)
+{
+	if (!watch)
+		return;
+	for (size_t i = 0; i < watch->count; i++) {
+		if (watch->rings[i].page)
+			munmap(watch->rings[i].page, (RING_PAGES + 1) * watch->page_size);
+		lt_close_p(&watch->rings[i].fd);
+	}
+	lt_close_p(&watch->epoll_fd);
+	free(watch);
+}
+
+int lt_map_watch_fd(const struct lt_map_watch *watch)
+{
+	return watch->epoll_fd;
+}
+
+/* Out of the ring, where a record may lie across the end. */
+static void copy_out(const struct cpu_ring *ring, uint64_t from, void *to, size_t size)
+{
+	const char *data = (const char *)ring->page + ring->page->data_offset;
+	uint64_t offset = from % ring->page->data_size, left = ring->page->data_size - offset;
+	size_t head = size < left ? size : left;
+
+	memcpy(to, data + offset, head);
+	memcpy((char *)to + head, data, size - head);
+}
+
+static int read_ring(const struct lt_map_watch *watch, struct cpu_ring *ring,
+		     void (*changed)(void *context, const struct lt_map_change *change),
+		     void *context)
+{
+	uint64_t head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
+	uint64_t tail = ring->page->data_tail;
+	int err = 0;
+
+	while (tail < head) {
+		struct mmap2_record record;
+		struct lt_map_change change;
+
+		copy_out(ring, tail, &record.header, sizeof(record.header));
+		if (record.header.size < sizeof(record.header) || record.header.size > head - tail)
+			break; /* the kernel writes no such thing */
+		if (record.header.type == PERF_RECORD_LOST) {
+			err = -EOVERFLOW;
+		} else if (record.header.type == PERF_RECORD_MMAP2 &&
+			   record.header.size >= sizeof(record) + TRAILER_BYTES) {
+			copy_out(ring, tail, &record, sizeof(record));
+			copy_out(ring, tail + record.header.size - TRAILER_BYTES, &change.time_ns,
+				 TRAILER_BYTES);
+			change.start = record.address;
+			change.end = record.address + record.length;
+			change.file_offset = record.page_offset;
+			change.device = makedev(record.major, record.minor);
+			change.inode = record.inode;
+			if (record.pid == watch->tgid)
+				changed(context, &change);
+		}
+		tail += record.header.size;
+	}
+	__atomic_store_n(&ring->page->data_tail, head, __ATOMIC_RELEASE);
+	return err;
+}
+
+int lt_map_watch_read(struct lt_map_watch *watch,
+		      void (*changed)(void *context, const struct lt_map_change *change),
+		      void *context)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < watch->count; i++) {
+		struct cpu_ring *ring = &watch->rings[i];
+
+		if (ring->page && ring->page->data_head != ring->page->data_tail)
+			err = read_ring(watch, ring, changed, context) ?: err;
+	}
+	return err;
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/naming.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define NS_PER_S 1000000000ULL
+/*
+ * Half of the default interval: a first report of bare addresses helps nobody, but one on time is
+ * worth more than its names, which the next one has.  Counted from when names began to be awaited,
+ * so that behind one slow file not every report is late.
+ */
+#define PATIENCE_NS (5 * NS_PER_S)
+/* Who waits for longer wonders why. */
+#define TELL_AFTER_NS (2 * NS_PER_S)
+
+static int ask(void *context, uint64_t pc)
+{
+	struct lt_naming *naming = context;
+	int err = lt_symbolizer_ask(naming->symbolizer, pc);
+
+	if (err == -ENOSPC && !naming->full) {
+		naming->full = true;
+		lt_warn("more than %d addresses to name at once: the rest stays without names",
+			LT_MAX_LOOKUPS);
+	}
+	return err;
+}
+
+int lt_naming_ask(struct lt_naming *naming, uint64_t now_ns, bool all)
+{
+	int err;
+
+	if (!lt_symbolizer_pending(naming->symbolizer))
+		naming->since_ns = now_ns;
+	err = lt_pipeline_wanted(naming->pipeline, now_ns, all, ask, naming);
+	return err == -ENOSPC ? 0 : err;
+}
+
+struct emission {
+	struct lt_pipeline *pipeline;
+	struct lt_event event;
+	lt_event_sink sink;
+	void *context;
+};
+
+/* Code made at run time (JIT) may get its name later: unsaid, it will be wanted again. */
+static int emit(void *context, const struct lt_event_symbol *symbol)
+{
+	struct emission *emission = context;
+
+	if (!symbol->frame_count && !lt_pipeline_path(emission->pipeline, symbol->pc))
+		return 0;
+	emission->event.symbol = *symbol;
+	return emission->sink(emission->context, &emission->event);
+}
+
+int lt_naming_emit(struct lt_naming *naming, const struct lt_event *event, lt_event_sink sink,
+		   void *context)
+{
+	struct emission emission = { naming->pipeline, *event, sink, context };
+
+	emission.event.type = LT_EVENT_SYMBOL;
+	return lt_symbolizer_fetch(naming->symbolizer, emit, &emission);
+}
+
+bool lt_naming_awaited(const struct lt_naming *naming, uint64_t now_ns)
+{
+	return lt_symbolizer_pending(naming->symbolizer) && now_ns - naming->since_ns < PATIENCE_NS;
+}
+
+void lt_naming_tell(struct lt_naming *naming, uint64_t now_ns)
+{
+	const char *path;
+	uint64_t pc;
+
+	if (now_ns - naming->since_ns < TELL_AFTER_NS ||
+	    !lt_symbolizer_current(naming->symbolizer, &pc))
+		return;
+	path = lt_pipeline_path(naming->pipeline, pc);
+	if (!path || (naming->told.data && !strcmp(naming->told.data, path)))
+		return;
+	lt_buf_clear(&naming->told);
+	lt_buf_str(&naming->told, path);
+	lt_info("reading debug information of %s ...", path);
+}
+
+void lt_naming_free(struct lt_naming *naming)
+{
+	lt_buf_free(&naming->told);
+}
