@@ -418,8 +418,8 @@ static void note_change(void *context, const struct lt_map_change *change)
 				 .inode = change->inode };
 
 	/* JIT compilers change the rights of their pages all the time: that is nothing new. */
-	if (before && !before->inode && !change->inode && before->start <= change->start &&
-	    before->end >= change->end)
+	if (!modules->stale && before && !before->inode && !change->inode &&
+	    before->start <= change->start && before->end >= change->end)
 		return;
 	modules->stale = true;
 	place_of(modules, &module);
