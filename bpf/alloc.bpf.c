@@ -93,15 +93,11 @@ int enter_xallocx(struct pt_regs *ctx)
 }
 
 /* The registers are those of the caller, to which the function has just returned. */
-static __always_inline int leave(struct pt_regs *ctx, __u32 tid)
+static __always_inline int leave(struct pt_regs *ctx, struct lt_thread *thread)
 {
 	__u64 block = PT_REGS_RC(ctx), pointer;
-	struct lt_thread *thread;
 	__u8 flags = 0;
 
-	if (!tid)
-		return 0;
-	thread = thread_find(tid);
 	if (!thread || !pending_pop(ctx, thread))
 		return 0;
 	pointer = thread->pending.pointer;
@@ -134,7 +130,9 @@ static __always_inline int leave(struct pt_regs *ctx, __u32 tid)
 SEC("uretprobe")
 int exit_acquire(struct pt_regs *ctx)
 {
-	return leave(ctx, wanted_tid(ctx));
+	__u32 tid = wanted_tid(ctx);
+
+	return tid ? leave(ctx, thread_find(tid)) : 0;
 }
 
 /*
@@ -144,21 +142,25 @@ int exit_acquire(struct pt_regs *ctx)
 SEC("uprobe")
 int leave_acquire(struct pt_regs *ctx)
 {
-	struct pt_regs regs = {
-		.rax = ctx->rax,
-		.rbx = ctx->rbx,
-		.rbp = ctx->rbp,
-		.r12 = ctx->r12,
-		.r13 = ctx->r13,
-		.r14 = ctx->r14,
-		.r15 = ctx->r15,
-		.rsp = ctx->rsp + sizeof(__u64),
-	};
 	__u32 tid = wanted_tid(ctx);
+	struct lt_thread *thread;
+	struct pt_regs *regs;
 
-	if (!tid || bpf_probe_read_user(&regs.rip, sizeof(regs.rip), (void *)ctx->rsp))
+	thread = tid ? thread_find(tid) : NULL;
+	if (!thread)
 		return 0;
-	return leave(&regs, tid);
+	regs = &thread->returned;
+	if (bpf_probe_read_user(&regs->rip, sizeof(regs->rip), (void *)ctx->rsp))
+		return 0;
+	regs->rsp = ctx->rsp + sizeof(__u64);
+	regs->rax = ctx->rax;
+	regs->rbx = ctx->rbx;
+	regs->rbp = ctx->rbp;
+	regs->r12 = ctx->r12;
+	regs->r13 = ctx->r13;
+	regs->r14 = ctx->r14;
+	regs->r15 = ctx->r15;
+	return leave(regs, thread);
 }
 
 SEC("uprobe")

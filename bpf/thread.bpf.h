@@ -69,6 +69,8 @@ struct lt_thread {
 	struct lt_pending pending;
 	struct lt_address_range last_range; /* executable; of the latest look */
 	__u64 stack_end;                    /* beyond it no memory was readable; 0: not met */
+	struct pt_regs returned; /* as if a function had returned already; too large for the
+				    BPF stack */
 	struct lt_walk walk;
 	struct lt_layout draft;               /* of the walk under way */
 	struct lt_layout layouts[LT_LAYOUTS]; /* direct-mapped */
