@@ -165,11 +165,11 @@ $(BUILD)/bench/%: bench/%.c $(BUILD)/libleaktrace.a
 	$(CC) $(LT_CFLAGS) $(CFLAGS) $(LT_LDFLAGS) -o $@ $< $(BUILD)/libleaktrace.a $(LIBS)
 
 # As distributions build programs.
-$(BUILD)/bench/pair: LT_CFLAGS += -fomit-frame-pointer
+$(BUILD)/bench/pair: private LT_CFLAGS += -fomit-frame-pointer
 
 bench:
 	@packaging/install-deps.sh bench
-	@$(MAKE) --no-print-directory -s all workloads $(BENCH_BIN)
+	@$(MAKE) --no-print-directory -s all $(BENCH_BIN)
 	@LEAKTRACE_BUILD=$(BUILD) /usr/bin/python3 bench/run.py
 	@$(BUILD)/bench/model
 

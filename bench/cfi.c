@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the unwind tables of files take: prints for each file its name, rows, rules, FDEs, bytes a
- *row (with its part of the page index), the median of the times that building took, and what the
- *table could not express.
+ * What the unwind tables of files take: prints for each file its name, rows, rules and FDEs, bytes
+ * a row (with its part of the page index), the median time of building, and what the table could
+ * not express.
  *
  *	cfi FILE...
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The floor that leaktrace is measured against: three empty probes (malloc entry and return, free
- * entry) at the sites that leaktrace itself chooses, attached the way it attaches.
+ * The floor that leaktrace is measured against: an empty program at every probe that leaktrace
+ * itself chooses, attached the way it attaches.  A pair of malloc and free meets three of them.
  *
  *	floor PID       prints "attached", detaches and exits at the end of its input
  */
@@ -31,19 +31,30 @@ static int load_empty(bool multi)
 	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "empty", "GPL", exit_0, 2, &options);
 }
 
-static int attach(int program, pid_t pid, const struct lt_plan_file *file, uint64_t offset,
-		  bool at_return)
+/* The entries of one file's functions, or their returns, in one link. */
+static int attach(int program, pid_t pid, const struct lt_plan *plan, uint32_t file, bool at_return)
 {
 	struct lt_uprobe_multi request = {
 		.program_fd = program,
-		.path = file->open_path,
-		.offsets = &offset,
-		.count = 1,
+		.path = plan->files[file].open_path,
 		.pid = (uint32_t)pid,
 		.at_return = at_return,
 	};
+	uint64_t *offsets = calloc(plan->probe_count, sizeof(*offsets));
+	int link;
 
-	return lt_uprobe_multi_attach(&request);
+	if (!offsets)
+		return -ENOMEM;
+	for (size_t i = 0; i < plan->probe_count; i++) {
+		const struct lt_plan_probe *probe = &plan->probes[i];
+
+		if (probe->file == file && (!at_return || lt_op_table[probe->op].return_program))
+			offsets[request.count++] = probe->file_offset;
+	}
+	request.offsets = offsets;
+	link = request.count ? lt_uprobe_multi_attach(&request) : 0;
+	free(offsets);
+	return link;
 }
 
 int main(int argc, char **argv)
@@ -69,19 +80,14 @@ int main(int argc, char **argv)
 		fprintf(stderr, "floor: %s\n", strerror(err ? -err : -program));
 		return 1;
 	}
-	for (size_t i = 0; i < plan.probe_count; i++) {
-		const struct lt_plan_probe *probe = &plan.probes[i];
-		const struct lt_plan_file *file = &plan.files[probe->file];
-
-		if (strcmp(probe->symbol, "malloc") && strcmp(probe->symbol, "free"))
-			continue;
-		err = attach(program, process.pid, file, probe->file_offset, false);
-		if (err >= 0 && lt_op_table[probe->op].return_program)
-			err = attach(program, process.pid, file, probe->file_offset, true);
-		if (err < 0) {
-			fprintf(stderr, "floor: %s: %s\n", probe->symbol, strerror(-err));
-			return 1;
-		}
+	for (uint32_t file = 0; file < plan.file_count && err >= 0; file++) {
+		err = attach(program, process.pid, &plan, file, true);
+		if (err >= 0)
+			err = attach(program, process.pid, &plan, file, false);
+	}
+	if (err < 0) {
+		fprintf(stderr, "floor: %s\n", strerror(-err));
+		return 1;
 	}
 	puts("attached");
 	fflush(stdout);

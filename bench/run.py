@@ -8,6 +8,7 @@ machine that gets slower or faster meanwhile does not favour one of them.
 
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -21,13 +22,22 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
 import harness  # noqa: E402  pylint: disable=wrong-import-position
 
 ROUNDS = 5
-DEPTH = 10
-# About a second each; malloc and free alone are that much faster than with probes.
-PAIRS = {"untraced": 20_000_000, "floor": 500_000, "leaktrace": 500_000}
-REDIS_REQUESTS = {"untraced": 1_000_000, "leaktrace": 200_000}
-WRK_SECONDS = 3
-GOAL_RATIO = 1.4
+DEPTHS = (8, 16, 32)
+PATHS = (1, 1000)
+THREADS = (1, 2)
+# Less than a second each; malloc and free alone are that much faster than with probes.
+PAIRS = {"untraced": 4_000_000, "floor": 200_000, "one frame": 200_000, "leaktrace": 200_000}
+WARM_UP_PAIRS = 2_000
+# Reports come at the end only, with all sites in them: their writing is not measured.
+LEAKTRACE_OPTIONS = {"one frame": ["--top", 1000, "--max-frames", 1], "leaktrace": ["--top", 1000]}
+INTERVAL_S = 60
+SERVER_MODES = ("untraced", "floor", "leaktrace")
+REDIS_REQUESTS = {"untraced": 600_000, "floor": 150_000, "leaktrace": 150_000}
+WRK_SECONDS = 1.5
+GOAL_FRAME_NS = 25
+GOAL_RATIO, GOAL_RATIO_DEPTH = 1.4, 16
 GOAL_CPU_PERCENT = 15
+GOAL_TABLE_MS, GOAL_ROW_BYTES = 500, 8
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -63,9 +73,8 @@ class Collector:
 
     def __str__(self):
         loss = ", ".join(f"{n} {c}" for n, c in sorted(self.loss.items())) or "none"
-        return (f"collector {statistics.median(self.cpu_percent):.0f} % of a core "
-                f"(goal {GOAL_CPU_PERCENT}), {max(self.rss_mib):.0f} MiB, "
-                f"{statistics.median(self.events_per_s):,.0f} events/s, loss: {loss}")
+        return (f"{statistics.median(self.cpu_percent):4.0f} % {max(self.rss_mib):4.0f} MiB "
+                f"{statistics.median(self.events_per_s):11,.0f}/s  {loss}")
 
 
 @contextmanager
@@ -76,68 +85,137 @@ def attached(mode, pid, directory, collector):
     elif mode == "floor":
         floor = harness.Process([harness.BUILD / "bench" / "floor", pid])
         try:
-            if floor.line() != "attached":
-                raise SystemExit(f"floor: {floor.stdout} {floor.stderr}")
+            floor.line()
             yield
         finally:
             floor.popen.stdin.close()
             floor.wait()
             floor.close()
     else:
-        leaktrace = harness.Leaktrace(pid, directory)
+        leaktrace = harness.Leaktrace(pid, directory, *LEAKTRACE_OPTIONS[mode], interval=INTERVAL_S)
         try:
             with collector.watching(leaktrace):
                 yield
         finally:
             leaktrace.close()
+            leaktrace.json_path.unlink()
 
 
 def interleaved(modes, rounds, pid, directory, measure):
-    """Median per mode, and the collector's own use."""
-    results, collector = {mode: [] for mode in modes}, Collector()
+    """Median per mode, and leaktrace's own use when it does all."""
+    results = {mode: [] for mode in modes}
+    collectors = {mode: Collector() for mode in modes}
     for _ in range(rounds):
         for mode in modes:
-            with attached(mode, pid, directory, collector):
+            with attached(mode, pid, directory, collectors[mode]):
                 results[mode].append(measure(mode))
-    return {mode: statistics.median(values) for mode, values in results.items()}, collector
+    return ({mode: statistics.median(values) for mode, values in results.items()},
+            collectors["leaktrace"])
 
 
-def bench_pairs(threads, rounds, directory):
-    pair = harness.Process([harness.BUILD / "bench" / "pair", DEPTH, threads])
-    try:
-        pair.line()
+def mean_frames(report):
+    """Frames of a stack, over all acquires; an inlined function has none."""
+    counts = [(site["acquired_count"], sum(not frame["inlined"] for frame in site["frames"]))
+              for site in report["sites"]]
+    return sum(acquired * frames for acquired, frames in counts) / sum(a for a, _ in counts)
 
-        def measure(mode):
-            pair.say(f"run {PAIRS[mode]}")
-            return float(pair.line(300).removeprefix("pair_ns="))
-        ns, collector = interleaved(PAIRS, rounds, pair.pid, directory, measure)
-    finally:
-        pair.close()
-    ratio = ns["leaktrace"] / ns["floor"]
-    print(f"malloc/free pair, depth {DEPTH}, {threads} thread{'s' * (threads > 1)}:")
-    print(f"  untraced               {ns['untraced']:10.0f} ns")
-    print(f"  three empty probes     {ns['floor']:10.0f} ns   the floor")
-    print(f"  leaktrace              {ns['leaktrace']:10.0f} ns   "
-          f"{ratio:.2f} x the floor (goal {GOAL_RATIO})")
-    print(f"  {collector}\n", flush=True)
+
+class Cost:
+    """What a pair costs with so many threads and paths, at one depth."""
+
+    def __init__(self, threads, paths, depth):
+        self.threads, self.paths, self.depth = threads, paths, depth
+        self.ns, self.collector, self.frames = {}, None, 0
+
+    def measure(self, rounds, directory):
+        pair = harness.Process([harness.BUILD / "bench" / "pair", self.depth, self.threads,
+                                self.paths])
+        try:
+            pair.line()
+
+            def pair_ns(pairs):
+                pair.say(f"run {pairs}")
+                return float(pair.line(300).removeprefix("pair_ns="))
+
+            def measure(mode):
+                pair_ns(WARM_UP_PAIRS)
+                return pair_ns(PAIRS[mode])
+            self.ns, self.collector = interleaved(PAIRS, rounds, pair.pid, directory, measure)
+        finally:
+            pair.close()
+        self.frames = mean_frames(self.collector.final)
+        return self
+
+    @property
+    def stack_ns(self):
+        return self.ns["leaktrace"] - self.ns["one frame"]
+
+    @property
+    def frame_ns(self):
+        return self.stack_ns / self.frames
+
+    @property
+    def ratio(self):
+        return self.ns["leaktrace"] / self.ns["floor"]
+
+    def further_frame_ns(self, shallow):
+        """What each frame costs that this stack has more than a shallower one."""
+        return (self.stack_ns - shallow.stack_ns) / (self.frames - shallow.frames)
+
+    def __str__(self):
+        return (f"{self.threads:7} {self.paths:5} {self.depth:5} {self.frames:6.1f}  "
+                f"{self.ns['untraced']:8.0f} {self.ns['floor']:6.0f} {self.ns['one frame']:9.0f} "
+                f"{self.ns['leaktrace']:9.0f} {self.ratio:7.2f}  {self.stack_ns:8.0f} "
+                f"{self.frame_ns:8.1f} ")
+
+
+def print_goal(what, goal, costs, value):
+    worst = max(costs, key=value)
+    print(f"goal: {what} at most {goal}: at worst {value(worst):.2f} ({worst.threads} threads, "
+          f"{worst.paths} paths, depth {worst.depth}), "
+          f"{'met' if value(worst) <= goal else 'missed'}")
+
+
+def bench_pairs(rounds, directory):
+    print("A malloc/free pair.  one frame: leaktrace that unwinds nothing (--max-frames 1); a stack: "
+          "what leaktrace\ntakes beyond that; further: each frame between the first and the last "
+          "depth.\n")
+    print(f"{'':24}  {'ns a pair':>44}  {'ns':>13}{'':13}leaktrace's own\n"
+          "threads paths depth frames  untraced  floor one frame leaktrace x floor   a stack  a frame "
+          "further    CPU   memory      events  loss", flush=True)
+    costs = []
+    for threads in THREADS:
+        for paths in PATHS:
+            group = []
+            for depth in DEPTHS:
+                group.append(Cost(threads, paths, depth).measure(rounds, directory))
+                further = (f"{group[-1].further_frame_ns(group[0]):7.1f}" if depth == DEPTHS[-1]
+                           else " " * 7)
+                print(f"{group[-1]}{further} {group[-1].collector}", flush=True)
+            costs += group
+    print()
+    print_goal("ns a frame", GOAL_FRAME_NS, costs, lambda cost: cost.frame_ns)
+    print_goal(f"x floor at depth {GOAL_RATIO_DEPTH}", GOAL_RATIO,
+               [cost for cost in costs if cost.depth == GOAL_RATIO_DEPTH], lambda cost: cost.ratio)
+    print(flush=True)
 
 
 def bench_server(name, unit, server, rounds, directory, measure):
     try:
-        rates, collector = interleaved(("untraced", "leaktrace"), rounds, server.pid, directory,
-                                       measure)
+        rates, collector = interleaved(SERVER_MODES, rounds, server.pid, directory, measure)
     except AssertionError as error:
         print(f"{name}: {error}\n", flush=True)
         return
     finally:
         server.close()
-    share = rates["leaktrace"] / rates["untraced"]
-    print(f"{name}:")
-    print(f"  untraced               {rates['untraced']:10,.0f} {unit}")
-    print(f"  leaktrace              {rates['leaktrace']:10,.0f} {unit}   {share:.2f} x untraced")
-    if max(collector.events_per_s) < 100:
-        print("  no allocator found: it uses one that this version does not trace")
-    print(f"  {collector}\n", flush=True)
+    traced = rates["leaktrace"]
+    print(f"{name}, {unit}:")
+    print(f"  untraced      {rates['untraced']:10,.0f}")
+    print(f"  empty probes  {rates['floor']:10,.0f}   the floor")
+    print(f"  leaktrace     {traced:10,.0f}   {traced / rates['floor']:.2f} x the floor, "
+          f"{traced / rates['untraced']:.2f} x untraced; frames: "
+          f"{mean_frames(collector.final):.1f}")
+    print(f"  its own use   {collector} (goal: {GOAL_CPU_PERCENT} % of a core)\n", flush=True)
 
 
 def output_of(*argv):
@@ -187,14 +265,23 @@ def bench_nginx(rounds, directory):
     bench_server("nginx", "requests/s", server, rounds, directory, measure)
 
 
+def bench_tables():
+    """Of the programs here, of Node, which has the largest table known, and of their libraries."""
+    programs = [path for path in map(shutil.which, ("nginx", "redis-server", "node")) if path]
+    linked = "".join(output_of("ldd", program) for program in programs)
+    libraries = sorted(set(re.findall(r"=> (/\S*/lib(?:c|crypto|node)\.so\S*)", linked)))
+    print(f"Unwind tables (goals: {GOAL_TABLE_MS} ms for node, {GOAL_ROW_BYTES} bytes a row):")
+    print(output_of(harness.BUILD / "bench" / "cfi", *libraries, *programs), flush=True)
+
+
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
     print(f"{os.uname().release}, {os.cpu_count()} CPUs, median of {rounds} interleaved rounds\n")
     with tempfile.TemporaryDirectory(prefix="leaktrace-bench-") as directory:
-        for threads in (1, 2):
-            bench_pairs(threads, rounds, directory)
+        bench_pairs(rounds, directory)
         bench_nginx(rounds, directory)
         bench_redis(rounds, directory)
+    bench_tables()
 
 
 if __name__ == "__main__":

@@ -306,10 +306,10 @@ static __always_inline bool enter_frame(struct lt_thread *thread, __u64 frame, _
 	}
 	if (LT_RULE_CFA(walk->rule) == LT_CFA_NO_CODE)
 		return walk_ends(walk, LT_STACK_NO_CODE);
-	opaque(count);
-	if (count >= LT_MAX_FRAMES || count >= lt_config.max_frames)
+	if (count >= lt_config.max_frames)
 		return walk_ends(walk, LT_STACK_LIMIT);
-	thread->frames[count] = frame;
+	opaque(count);
+	thread->frames[count & LT_MAX_FRAMES] = frame; /* 127: a mask, too */
 	walk->frames = count + 1;
 	return true;
 }
@@ -495,10 +495,7 @@ static __always_inline void run(struct lt_thread *thread)
 		next = *(volatile __u64 *)&slot->value;
 		if ((slot->check ^ next) != hash || LT_RULE_CFA(next) == LT_CFA_NO_CODE)
 			break;
-		opaque(frames);
-		opaque(count);
-		if (frames >= LT_MAX_FRAMES || frames >= lt_config.max_frames ||
-		    count >= LT_LAYOUT_SLOTS)
+		if (frames >= lt_config.max_frames || count >= LT_LAYOUT_SLOTS)
 			break;
 		if (LT_RULE_BP(rule) == (__s16)LT_BP_LOST) {
 			walk->bp_slot = LT_BP_UNKNOWN;
@@ -512,8 +509,10 @@ static __always_inline void run(struct lt_thread *thread)
 			walk->bp = *(__u64 *)(thread->chunk + bp_at);
 			walk->bp_slot = bp_at;
 		}
-		thread->frames[frames++] = frame;
-		thread->draft.offsets[count++] = offset;
+		opaque(frames);
+		opaque(count);
+		thread->frames[frames++ & LT_MAX_FRAMES] = frame; /* 127: a mask, too */
+		thread->draft.offsets[count++ & (LT_LAYOUT_SLOTS - 1)] = offset;
 		if (thread->draft.span < offset + 8)
 			thread->draft.span = offset + 8;
 		sp += LT_RULE_OFFSET(rule);

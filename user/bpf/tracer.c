@@ -21,8 +21,9 @@
 #include "leaktrace.skel.h" /* needs the types above */
 
 #define DEFAULT_RINGS_BYTES                                                                        \
-	(64ULL << 20)    /* all rings together: about a second of a saturated core */
-#define MIN_THREADS 1024 /* preallocated pending-call records on kernels before 6.1 */
+	(64ULL << 20)      /* all rings together: about a second of a saturated core */
+#define MAX_LOG_BYTES 1500 /* of one message of libbpf */
+#define MIN_THREADS   1024 /* preallocated pending-call records on kernels before 6.1 */
 
 struct lt_tracer {
 	struct leaktrace_bpf *bpf;
@@ -37,18 +38,18 @@ struct lt_tracer {
 	uint32_t tgid;
 };
 
+/* The verifier's log is long, and says at its end what it is about. */
 static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
-	char line[512];
+	_lt_free_ char *text = NULL;
 	size_t length;
 
-	if (level == LIBBPF_DEBUG)
+	if (level == LIBBPF_DEBUG || vasprintf(&text, format, args) < 0)
 		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	length = strlen(line);
-	while (length && line[length - 1] == '\n')
-		line[--length] = '\0';
-	lt_debug("%s", line);
+	length = strlen(text);
+	while (length && text[length - 1] == '\n')
+		text[--length] = '\0';
+	lt_debug("%s", length > MAX_LOG_BYTES ? text + length - MAX_LOG_BYTES : text);
 	return 0;
 }
 

@@ -578,7 +578,7 @@ void lt_modules_print(const struct lt_modules *modules, struct lt_buf *out)
 	lt_code_usage(lt_tracer_code(modules->tracer), &usage);
 	lt_buf_printf(out,
 		      "unwind tables: %" PRIu64 " rows of %zu files in %.1f MiB (%" PRIu64
-		      " of %" PRIu64 " words, %u of %u rules, %zu of %zu ranges)\n",
+		      " of %" PRIu64 " words, %u of %u rules, %zu of %zu ranges)",
 		      tables.rows, tables.files, (double)usage.words * 4 / (1 << 20), usage.words,
 		      usage.words_max, usage.rules, usage.rules_max, usage.ranges,
 		      usage.ranges_max);

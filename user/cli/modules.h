@@ -41,7 +41,7 @@ int lt_modules_update(struct lt_modules *modules, uint64_t now_ns);
 void lt_modules_place_stack(struct lt_modules *modules, struct lt_event_stack *stack,
 			    uint64_t time_ns);
 
-/* One paragraph about the tables, for --explain and -v. */
+/* One line about the tables and their bounds. */
 void lt_modules_print(const struct lt_modules *modules, struct lt_buf *out);
 
 #endif

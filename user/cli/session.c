@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "bpf/features.h"
 #include "cli/exit_code.h"
+#include "cli/explain.h"
 #include "cli/feed.h"
 #include "export/output.h"
 
@@ -256,7 +257,7 @@ static int make_plan(struct lt_session *session)
 				"allocates is not seen",
 				session->plan.skips[i].what);
 	if (err == -ENOENT && !session->options->explain) {
-		lt_error("no supported allocator found in pid %d (glibc malloc is): "
+		lt_error("no supported allocator found in pid %d (glibc and jemalloc are): "
 			 "leaktrace --explain -p %d says what was looked at",
 			 session->process.pid, session->process.pid);
 		return LT_EXIT_FAILURE;
@@ -397,6 +398,14 @@ static int attach(struct lt_session *session)
 	return err;
 }
 
+static void tell_tables(const struct lt_session *session)
+{
+	_lt_buf_ struct lt_buf text = { 0 };
+
+	lt_modules_print(session->modules, &text);
+	lt_info("%s", text.data ? text.data : "");
+}
+
 static int run(struct lt_session *session)
 {
 	int err;
@@ -413,6 +422,8 @@ static int run(struct lt_session *session)
 	lt_info("attached to pid %d (%s): %zu probes in %s; Ctrl-C for the final report",
 		session->process.pid, session->process.comm, session->plan.probe_count,
 		session->plan.files[0].path);
+	if (session->options->verbose)
+		tell_tables(session);
 	err = loop(session);
 	return err ? err : finish(session);
 }
@@ -508,6 +519,7 @@ int lt_session_explain(const struct lt_options *options)
 		code = make_plan(&session);
 	if (!code) {
 		lt_plan_print(&session.plan, &session.process, &text);
+		lt_explain_stacks(&session.process, &text);
 		fputs(text.data ? text.data : "", stdout);
 		if (fflush(stdout))
 			code = LT_EXIT_FAILURE;
