@@ -6,6 +6,7 @@ Measurements of the same thing are interleaved over the rounds and the median is
 machine that gets slower or faster meanwhile does not favour one of them.
 """
 
+import itertools
 import os
 import re
 import shutil
@@ -21,19 +22,20 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
 import harness  # noqa: E402  pylint: disable=wrong-import-position
 
-ROUNDS = 5
+ROUNDS = 3
+RUNS = 3  # of each round: to attach takes longer than to run
 DEPTHS = (8, 16, 32)
 PATHS = (1, 1000)
 THREADS = (1, 2)
-# Less than a second each; malloc and free alone are that much faster than with probes.
-PAIRS = {"untraced": 4_000_000, "floor": 200_000, "one frame": 200_000, "leaktrace": 200_000}
+# Malloc and free alone are that much faster than with probes.
+PAIRS = {"untraced": 1_500_000, "floor": 100_000, "one frame": 100_000, "leaktrace": 100_000}
 WARM_UP_PAIRS = 2_000
 # Reports come at the end only, with all sites in them: their writing is not measured.
 LEAKTRACE_OPTIONS = {"one frame": ["--top", 1000, "--max-frames", 1], "leaktrace": ["--top", 1000]}
 INTERVAL_S = 60
 SERVER_MODES = ("untraced", "floor", "leaktrace")
 REDIS_REQUESTS = {"untraced": 600_000, "floor": 150_000, "leaktrace": 150_000}
-WRK_SECONDS = 1.5
+WRK_SECONDS = 2
 GOAL_FRAME_NS = 25
 GOAL_RATIO, GOAL_RATIO_DEPTH = 1.4, 16
 GOAL_CPU_PERCENT = 15
@@ -71,10 +73,11 @@ class Collector:
                 self.loss[name] = self.loss.get(name, 0) + count
         self.final = final
 
-    def __str__(self):
-        loss = ", ".join(f"{n} {c}" for n, c in sorted(self.loss.items())) or "none"
-        return (f"{statistics.median(self.cpu_percent):4.0f} % {max(self.rss_mib):4.0f} MiB "
-                f"{statistics.median(self.events_per_s):11,.0f}/s  {loss}")
+    def use(self):
+        """Percent of a core, MiB, events per second, loss."""
+        return (statistics.median(self.cpu_percent), max(self.rss_mib),
+                statistics.median(self.events_per_s),
+                ", ".join(f"{n} {c}" for n, c in sorted(self.loss.items())) or "none")
 
 
 @contextmanager
@@ -102,13 +105,13 @@ def attached(mode, pid, directory, collector):
 
 
 def interleaved(modes, rounds, pid, directory, measure):
-    """Median per mode, and leaktrace's own use when it does all."""
+    """Median per mode of what measure returns, a list, and the collector of leaktrace in all."""
     results = {mode: [] for mode in modes}
     collectors = {mode: Collector() for mode in modes}
     for _ in range(rounds):
         for mode in modes:
             with attached(mode, pid, directory, collectors[mode]):
-                results[mode].append(measure(mode))
+                results[mode] += measure(mode)
     return ({mode: statistics.median(values) for mode, values in results.items()},
             collectors["leaktrace"])
 
@@ -139,7 +142,7 @@ class Cost:
 
             def measure(mode):
                 pair_ns(WARM_UP_PAIRS)
-                return pair_ns(PAIRS[mode])
+                return [pair_ns(PAIRS[mode]) for _ in range(RUNS)]
             self.ns, self.collector = interleaved(PAIRS, rounds, pair.pid, directory, measure)
         finally:
             pair.close()
@@ -162,37 +165,41 @@ class Cost:
         """What each frame costs that this stack has more than a shallower one."""
         return (self.stack_ns - shallow.stack_ns) / (self.frames - shallow.frames)
 
-    def __str__(self):
-        return (f"{self.threads:7} {self.paths:5} {self.depth:5} {self.frames:6.1f}  "
-                f"{self.ns['untraced']:8.0f} {self.ns['floor']:6.0f} {self.ns['one frame']:9.0f} "
-                f"{self.ns['leaktrace']:9.0f} {self.ratio:7.2f}  {self.stack_ns:8.0f} "
-                f"{self.frame_ns:8.1f} ")
+    def row(self, shallowest):
+        """A line below PAIR_TITLES; shallowest: if this is the deepest, what to compare it with."""
+        further = f"{self.further_frame_ns(shallowest):.1f}" if shallowest else ""
+        cpu_percent, rss_mib, events_per_s, loss = self.collector.use()
+        return (f"{self.threads:7} {self.paths:5} {self.depth:5} {self.frames:6.1f} "
+                f"{self.ns['untraced']:8.0f} {self.ns['floor']:5.0f} {self.ns['one frame']:5.0f} "
+                f"{self.ns['leaktrace']:5.0f} {self.ratio:7.2f} {self.stack_ns:5.0f} "
+                f"{self.frame_ns:5.1f} {further:>7} {cpu_percent:3.0f} {rss_mib:4.0f} "
+                f"{events_per_s / 1000:5.0f} {loss}")
+
+
+PAIR_TITLES = """\
+A pair of malloc and free, in ns: untraced; with three empty probes (the floor); with leaktrace that
+unwinds nothing (none); with leaktrace in all.  Of that for the stack, for each of its frames, and
+for each frame that the deepest stack has more than the shallowest (further).  What leaktrace itself
+took: CPU in % of a core, MiB, events a ms; loss.
+
+threads paths depth frames untraced floor  none   all x floor stack frame further CPU  MiB ev/ms loss"""
 
 
 def print_goal(what, goal, costs, value):
     worst = max(costs, key=value)
-    print(f"goal: {what} at most {goal}: at worst {value(worst):.2f} ({worst.threads} threads, "
-          f"{worst.paths} paths, depth {worst.depth}), "
-          f"{'met' if value(worst) <= goal else 'missed'}")
+    print(f"goal: {what} at most {goal}: {'met' if value(worst) <= goal else 'missed'}, at worst "
+          f"{value(worst):.2f} (threads {worst.threads}, paths {worst.paths}, depth {worst.depth})")
 
 
 def bench_pairs(rounds, directory):
-    print("A malloc/free pair.  one frame: leaktrace that unwinds nothing (--max-frames 1); a stack: "
-          "what leaktrace\ntakes beyond that; further: each frame between the first and the last "
-          "depth.\n")
-    print(f"{'':24}  {'ns a pair':>44}  {'ns':>13}{'':13}leaktrace's own\n"
-          "threads paths depth frames  untraced  floor one frame leaktrace x floor   a stack  a frame "
-          "further    CPU   memory      events  loss", flush=True)
+    print(PAIR_TITLES, flush=True)
     costs = []
-    for threads in THREADS:
-        for paths in PATHS:
-            group = []
-            for depth in DEPTHS:
-                group.append(Cost(threads, paths, depth).measure(rounds, directory))
-                further = (f"{group[-1].further_frame_ns(group[0]):7.1f}" if depth == DEPTHS[-1]
-                           else " " * 7)
-                print(f"{group[-1]}{further} {group[-1].collector}", flush=True)
-            costs += group
+    for threads, paths in itertools.product(THREADS, PATHS):
+        group = []
+        for depth in DEPTHS:
+            group.append(Cost(threads, paths, depth).measure(rounds, directory))
+            print(group[-1].row(group[0] if depth == DEPTHS[-1] else None), flush=True)
+        costs += group
     print()
     print_goal("ns a frame", GOAL_FRAME_NS, costs, lambda cost: cost.frame_ns)
     print_goal(f"x floor at depth {GOAL_RATIO_DEPTH}", GOAL_RATIO,
@@ -209,13 +216,15 @@ def bench_server(name, unit, server, rounds, directory, measure):
     finally:
         server.close()
     traced = rates["leaktrace"]
+    cpu_percent, rss_mib, events_per_s, loss = collector.use()
     print(f"{name}, {unit}:")
     print(f"  untraced      {rates['untraced']:10,.0f}")
     print(f"  empty probes  {rates['floor']:10,.0f}   the floor")
     print(f"  leaktrace     {traced:10,.0f}   {traced / rates['floor']:.2f} x the floor, "
           f"{traced / rates['untraced']:.2f} x untraced; frames: "
           f"{mean_frames(collector.final):.1f}")
-    print(f"  its own use   {collector} (goal: {GOAL_CPU_PERCENT} % of a core)\n", flush=True)
+    print(f"  its own use   {cpu_percent:.0f} % of a core (goal {GOAL_CPU_PERCENT}), "
+          f"{rss_mib:.0f} MiB, {events_per_s:,.0f} events/s, loss: {loss}\n", flush=True)
 
 
 def output_of(*argv):
@@ -241,7 +250,7 @@ def bench_redis(rounds, directory):
     def measure(mode):
         text = output_of("redis-benchmark", "-p", port, "-t", "set", "-c", 20, "-P", 64, "-r",
                          10000, "-n", REDIS_REQUESTS[mode], "--csv")
-        return float(re.search(r'^"SET","([\d.]+)"', text, re.M)[1])
+        return [float(re.search(r'^"SET","([\d.]+)"', text, re.M)[1])]
     wait_port(port)
     bench_server("redis-server, pipelined SET", "SET/s", server, rounds, directory, measure)
 
@@ -260,7 +269,7 @@ def bench_nginx(rounds, directory):
 
     def measure(_mode):
         text = output_of("wrk", "-t", 1, "-c", 16, "-d", WRK_SECONDS, f"http://127.0.0.1:{port}/")
-        return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
+        return [float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])]
     wait_port(port)
     bench_server("nginx", "requests/s", server, rounds, directory, measure)
 

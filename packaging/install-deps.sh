@@ -6,8 +6,8 @@ set -eu
 
 build="gcc libc6-dev clang llvm libbpf-dev bpftool libelf-dev libdw-dev zlib1g-dev libzydis-dev
 	libiberty-dev uthash-dev liblzma-dev"
-check="$build libcmocka-dev libdebuginfod1 libclang-rt-dev g++ rustc binutils python3 prometheus prometheus-node-exporter
-	memcached nginx-light redis-server redis-tools postgresql sqlite3 nodejs libjemalloc2 libboost-context1.74.0
+check="$build libcmocka-dev libdebuginfod1|libdebuginfod1t64 libclang-rt-dev g++ rustc binutils python3 prometheus prometheus-node-exporter
+	memcached nginx-light redis-server redis-tools postgresql sqlite3 nodejs libjemalloc2 libboost-context1.74.0|libboost-context1.83.0|libboost-context1.88.0
 	util-linux mandoc"
 kernels="$build python3 qemu-system-x86 busybox-static debian-archive-keyring util-linux"
 lint="$build clang-format clang-tidy shellcheck"
@@ -22,10 +22,13 @@ bench) wanted=$bench ;;
 *) echo "usage: install-deps.sh build|check|kernels|lint|bench" >&2; exit 2 ;;
 esac
 
+# Names that differ from release to release stand in one word, a|b.
+installed() {
+	echo "$1" | tr '|' '\n' | xargs dpkg-query -W -f '${db:Status-Status}\n' 2>/dev/null | grep -qx installed
+}
 missing=''
 for package in $wanted; do
-	dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
-		missing="$missing $package"
+	installed "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
 sudo=''
@@ -40,7 +43,15 @@ if [ ! -e $policy ]; then
 	made=1
 fi
 status=0
-{ $sudo apt-get update -qq &&
+offered() {
+	for package in $missing; do
+		for name in $(echo "$package" | tr '|' ' '); do
+			apt-cache show "$name" >/dev/null 2>&1 && break
+		done
+		echo "$name"
+	done
+}
+{ $sudo apt-get update -qq && missing=$(offered) &&
 	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null; } || status=$?
 [ -z "$made" ] || $sudo rm -f $policy
 exit $status

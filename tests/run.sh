@@ -35,6 +35,16 @@ done
 one replay tests/replay/run.sh "$sanitized"
 one man mandoc -Tlint -W error "$build/leaktrace.8"
 
+# Two kernels; make check-kernels has all of them.
+"${sudo[@]}" tests/kernels/run.sh "$build" 5.10 newest 2>&1 | tee "$logs/kernels.log"
+read -r kernels_passed kernels_failed < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$logs/kernels.log" | tail -n 1)
+if [ $((${kernels_passed:-0} + ${kernels_failed:-0})) != 2 ]; then
+	echo "FAILED  kernels: not all of them ran"
+	failed=$((failed + 1))
+fi
+passed=$((passed + ${kernels_passed:-0}))
+failed=$((failed + ${kernels_failed:-0}))
+
 # The end-to-end tests count one by one.
 "${sudo[@]}" env LEAKTRACE_BUILD="$build" /usr/bin/python3 tests/e2e/run.py 2>&1 | tee "$logs/e2e.log"
 read -r e2e_passed e2e_failed < <(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$logs/e2e.log" | tail -n 1)

@@ -210,7 +210,8 @@ class Node(JitCase):
         """(the sites of the leak, the map's text or None)"""
         script = self.directory / "leak.js"
         script.write_text(SCRIPT.replace("SIZE", str(self.SIZE)).replace("COUNT", str(self.COUNT)))
-        target = self.target(None, *options, script, path=NODE)
+        log = ["--no-logfile-per-isolate", f"--logfile={self.directory}/v8.log"]
+        target = self.target(None, *options, *log, script, path=NODE)
         path = self.own_map(target)
         leaktrace = self.leaktrace(target, "--top", 1000)
         for _ in range(self.TIMES):
