@@ -172,7 +172,7 @@ class Cost:
         return (f"{self.threads:7} {self.paths:5} {self.depth:5} {self.frames:6.1f} "
                 f"{self.ns['untraced']:8.0f} {self.ns['floor']:5.0f} {self.ns['one frame']:5.0f} "
                 f"{self.ns['leaktrace']:5.0f} {self.ratio:7.2f} {self.stack_ns:5.0f} "
-                f"{self.frame_ns:5.1f} {further:>7} {cpu_percent:3.0f} {rss_mib:4.0f} "
+                f"{self.frame_ns:5.1f} {further:>7} {cpu_percent:3.0f} {rss_mib:3.0f} "
                 f"{events_per_s / 1000:5.0f} {loss}")
 
 
@@ -182,7 +182,8 @@ unwinds nothing (none); with leaktrace in all.  Of that for the stack, for each 
 for each frame that the deepest stack has more than the shallowest (further).  What leaktrace itself
 took: CPU in % of a core, MiB, events a ms; loss.
 
-threads paths depth frames untraced floor  none   all x floor stack frame further CPU  MiB ev/ms loss"""
+threads paths depth frames untraced floor  none   all x floor stack frame further CPU MiB ev/ms loss
+"""
 
 
 def print_goal(what, goal, costs, value):
@@ -192,7 +193,7 @@ def print_goal(what, goal, costs, value):
 
 
 def bench_pairs(rounds, directory):
-    print(PAIR_TITLES, flush=True)
+    print(PAIR_TITLES, end="", flush=True)
     costs = []
     for threads, paths in itertools.product(THREADS, PATHS):
         group = []

@@ -55,12 +55,6 @@ struct {
 
 __u32 lt_code_generation __weak = 0;
 
-/*
- * Counted up, ahead of the generation, when code took the place of other code: the same addresses
- * mean something else now, so the ids of all stacks begin anew.
- */
-__u32 lt_code_epoch __weak = 0;
-
 /* The range in force around an address, or NULL. */
 static __always_inline const struct lt_code_range *range_of(__u64 address, __u32 generation)
 {
@@ -109,11 +103,11 @@ __weak __u64 rule_find(__u64 address, __u32 generation)
 	if (!range)
 		return LT_RULE(LT_CFA_NO_CODE, 0, 0, 0);
 	if (range->source == LT_CODE_PENDING)
-		return LT_RULE(LT_CFA_PENDING, 0, 0, 0);
+		return LT_RULE_WITH_TAG(LT_RULE(LT_CFA_PENDING, 0, 0, 0), range->tag);
 	offset = address - range->origin;
 	page = (address - range->origin) >> LT_UNWIND_PAGE_SHIFT;
 	if (range->source != LT_CODE_TABLE || address < range->origin || page >= range->page_count)
-		return LT_RULE(LT_CFA_NONE, 0, 0, 0);
+		return LT_RULE_WITH_TAG(LT_RULE(LT_CFA_NONE, 0, 0, 0), range->tag);
 	offset = (__u32)(address - range->origin) % LT_UNWIND_PAGE;
 	low = table_word(range->word + page);
 	high = table_word(range->word + page + 1);
@@ -128,7 +122,7 @@ __weak __u64 rule_find(__u64 address, __u32 generation)
 	}
 	number = LT_ROW_RULE(table_word(range->word + low));
 	rule = bpf_map_lookup_elem(&lt_unwind_rules, &number);
-	return rule ? *rule : LT_RULE(LT_CFA_UNSUPPORTED, 0, 0, 0);
+	return LT_RULE_WITH_TAG(rule ? *rule : LT_RULE(LT_CFA_UNSUPPORTED, 0, 0, 0), range->tag);
 }
 
 /* The executable range around an address, into thread->last_range.  1 if found. */

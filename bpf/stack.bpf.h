@@ -25,6 +25,9 @@ struct {
 	__type(value, __u64);
 } lt_stacks_sent __weak SEC(".maps");
 
+/* Counted up when everything is to be sent again. */
+__u32 lt_stacks_round __weak = 0;
+
 /* Hash of what a walk depended on → stack id.  Direct-mapped, too. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -123,7 +126,8 @@ static __always_inline void stack_remember(struct pt_regs *ctx, struct lt_thread
 	struct lt_layout *layout = layout_of(thread, ip, sp);
 	struct lt_slot *slot;
 
-	if (thread->walk.unique || thread->walk.end != LT_STACK_COMPLETE ||
+	if (thread->walk.unique ||
+	    (thread->walk.end != LT_STACK_COMPLETE && thread->walk.end != LT_STACK_UNSURE) ||
 	    thread->walk.chunk_base != sp || thread->draft.span > thread->walk.chunk_size)
 		return;
 	if (!worth_it(layout))
@@ -147,8 +151,10 @@ static __always_inline __u64 stack_walk(struct pt_regs *ctx, struct lt_thread *t
 	__u32 frames, end;
 	__u64 hash;
 
+	/* When the walk began, to be compared with when code was replaced. */
+	thread->stack.header.time_ns = bpf_ktime_get_ns();
 	unwind(ctx, thread);
-	hash = thread->walk.epoch;
+	hash = thread->walk.tags;
 	frames = thread->walk.frames;
 	end = thread->walk.end;
 	for (__u32 i = 0; i < LT_MAX_FRAMES; i++) {
@@ -168,6 +174,12 @@ static __always_inline __u64 stack_walk(struct pt_regs *ctx, struct lt_thread *t
 	return hash;
 }
 
+/* What the slot of a stack holds once it is sent. */
+static __always_inline __u64 sent_mark(__u64 stack_id)
+{
+	return stack_id + lt_stacks_round;
+}
+
 static __always_inline __u64 *sent_slot(__u64 stack_id)
 {
 	__u32 slot = stack_id & (LT_STACK_SLOTS - 1);
@@ -182,7 +194,7 @@ static __always_inline __u64 stack_identify(struct pt_regs *ctx, struct lt_threa
 
 	if (stack_id) {
 		sent = sent_slot(stack_id);
-		if (sent && *sent == stack_id)
+		if (sent && *sent == sent_mark(stack_id))
 			return stack_id;
 	}
 	return stack_walk(ctx, thread);
@@ -192,14 +204,15 @@ static __always_inline __u64 stack_identify(struct pt_regs *ctx, struct lt_threa
 static __always_inline void stack_send(const struct ring_ref *ref, struct lt_thread *thread,
 				       __u64 stack_id, __u8 kind)
 {
-	__u64 *sent = sent_slot(stack_id);
+	__u64 *sent = sent_slot(stack_id), time_ns = thread->stack.header.time_ns;
 	__u64 size;
 
 	/* Another thread may have taken the slot since: then the next event walks and sends. */
-	if (!sent || *sent == stack_id || thread->stack.stack_id != stack_id)
+	if (!sent || *sent == sent_mark(stack_id) || thread->stack.stack_id != stack_id)
 		return;
-	*sent = stack_id;
+	*sent = sent_mark(stack_id);
 	fill_header(&thread->stack.header, LT_WIRE_STACK, kind, 0);
+	thread->stack.header.time_ns = time_ns;
 	size = sizeof(struct lt_wire_stack) + thread->stack.frame_count * sizeof(__u64);
 	opaque(size);
 	if (size > sizeof(struct lt_wire_stack) + LT_MAX_FRAMES * sizeof(__u64))

@@ -47,13 +47,13 @@ struct lt_walk {
 	__u64 rbx, r12, r13, r14, r15; /* ... and what calls preserve besides RBP */
 	__u32 chunk_size;              /* bytes of it that are valid */
 	__u32 generation;
-	__u32 epoch;
-	__u32 reserved;
+	__u32 tags;    /* hash of those of the ranges that the frames are in */
 	__u32 bp_slot; /* where in the stack bp came from, from frame_sp; or a LT_BP_ value */
 	__u32 frames;
 	__u32 signals;          /* interrupted frames so far */
 	__u32 unique;           /* the result depends on more than a layout can hold */
-	__u32 by_frame_pointer; /* a frame was stepped over so */
+	__u32 by_frame_pointer; /* the last frame was stepped over so */
+	__u32 unsure;           /* some frame was */
 	__u32 end;              /* enum lt_stack_end; LT_STACK_END_COUNT while it goes on */
 };
 

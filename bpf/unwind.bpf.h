@@ -25,8 +25,8 @@
 #define USER_PAGE         4096
 #define USER_END          (1ULL << 47) /* Documentation/arch/x86/x86_64/mm.rst */
 #define CHUNK_HALF        (LT_STACK_CHUNK / 2)
-#define STEPS_PER_CALL    4
-#define FRAMES_PER_RUN    8
+#define STEPS_PER_CALL    1
+#define FRAMES_PER_RUN    16
 #define MAX_RETURN_TRAPS  32 /* return probes pending in one thread; the kernel allows 64 */
 
 /* DWARF numbers of the registers, System V psABI for x86-64, figure 3.36. */
@@ -125,11 +125,16 @@ static __always_inline __u64 rule_of(__u64 frame, __u32 generation)
 			rule = at;
 		else if (LT_RULE_CFA(at) != LT_CFA_NONE && LT_RULE_CFA(at) < LT_CFA_NO_CODE &&
 			 !behind_call(frame))
-			rule = LT_RULE(LT_CFA_START, 0, 0, 0);
+			rule = LT_RULE_WITH_TAG(LT_RULE(LT_CFA_START, 0, 0, 0), LT_RULE_TAG(at));
 	}
 	slot->check = hash ^ rule;
 	slot->value = rule;
 	return rule;
+}
+
+static __always_inline __u32 add_tag(__u32 tags, __u64 rule)
+{
+	return tags * 31 + LT_RULE_TAG(rule);
 }
 
 static __always_inline bool walk_ends(struct lt_walk *walk, enum lt_stack_end end)
@@ -311,6 +316,7 @@ static __always_inline bool enter_frame(struct lt_thread *thread, __u64 frame, _
 	opaque(count);
 	thread->frames[count & LT_MAX_FRAMES] = frame; /* 127: a mask, too */
 	walk->frames = count + 1;
+	walk->tags = add_tag(walk->tags, walk->rule);
 	return true;
 }
 
@@ -408,6 +414,7 @@ static __always_inline bool step_frame_pointer(struct lt_thread *thread)
 		  : !walk->by_frame_pointer)
 		return walk_ends(walk, LT_STACK_NO_FRAME);
 	walk->by_frame_pointer = 1;
+	walk->unsure = 1;
 	return step_over(thread, walk->bp + 16, -16);
 }
 
@@ -475,7 +482,7 @@ static __always_inline void run(struct lt_thread *thread)
 {
 	struct lt_walk *walk = &thread->walk;
 	__u64 sp = walk->sp, rule = walk->rule, next, hash, frame, offset, bp_at;
-	__u32 frames = walk->frames, count = thread->draft.count;
+	__u32 frames = walk->frames, tags = walk->tags, count = thread->draft.count;
 	struct lt_slot *slot;
 
 	if (walk->chunk_base != walk->frame_sp || walk->context || (sp & 7))
@@ -517,11 +524,13 @@ static __always_inline void run(struct lt_thread *thread)
 			thread->draft.span = offset + 8;
 		sp += LT_RULE_OFFSET(rule);
 		rule = next;
+		tags = add_tag(tags, rule);
 	}
 	if (walk->frames != frames)
 		walk->by_frame_pointer = 0;
 	walk->sp = sp;
 	walk->rule = rule;
+	walk->tags = tags;
 	walk->frames = frames;
 	thread->draft.count = count;
 }
@@ -557,7 +566,9 @@ static __always_inline void unwind(struct pt_regs *ctx, struct lt_thread *thread
 	walk->bp_slot = LT_BP_START;
 	walk->context = 0;
 	walk->signals = 0;
+	walk->tags = 0;
 	walk->unique = 0;
+	walk->unsure = 0;
 	walk->by_frame_pointer = 0;
 	walk->frames = 0;
 	walk->generation = lt_code_generation;
@@ -578,7 +589,9 @@ static __always_inline void unwind(struct pt_regs *ctx, struct lt_thread *thread
 	for (int i = 0; i < LT_MAX_FRAMES / STEPS_PER_CALL + 1; i++)
 		if (unwind_some(tid))
 			break;
-	walk->epoch = *(volatile __u32 *)&lt_code_epoch;
+	/* Code that does not keep its frame pointer (HotSpot's, for one) lets that of a caller pass. */
+	if (walk->end == LT_STACK_COMPLETE && walk->unsure)
+		walk->end = LT_STACK_UNSURE;
 	/* Tables changed meanwhile: only what was there before the walk is sure. */
 	if (walk->generation != *(volatile __u32 *)&lt_code_generation) {
 		walk->frames = 1;

@@ -43,8 +43,9 @@ enum lt_cfa {
 
 /*
  * One rule in 64 bits:
- *	 0..7	enum lt_cfa
- *	 8..15	DWARF number of the register (LT_CFA_REGISTER)
+ *	 0..3	enum lt_cfa
+ *	 4..7	DWARF number of the register (LT_CFA_REGISTER)
+ *	 8..15	not in tables: the tag of the range that the code is in (lt_code_range.tag)
  *	16..31	where the caller's RBP is: 0: still in RBP; LT_BP_LOST: unknown; LT_BP_AT_BP; else
  *		signed offset from the CFA in bytes
  *	32..63	signed offset in bytes
@@ -52,12 +53,14 @@ enum lt_cfa {
 #define LT_BP_LOST  0x8000 /* as an unsigned 16-bit field */
 #define LT_BP_AT_BP 0x8001 /* at *RBP: gcc's realigned stacks */
 #define LT_RULE(cfa, reg, bp, offset)                                                              \
-	((__u64)(cfa) | (__u64)(__u8)(reg) << 8 | (__u64)(__u16)(bp) << 16 |                       \
+	((__u64)(cfa) | (__u64)((reg)&15) << 4 | (__u64)(__u16)(bp) << 16 |                        \
 	 (__u64)(__u32)(offset) << 32)
-#define LT_RULE_CFA(rule)      ((__u8)(rule))
-#define LT_RULE_REGISTER(rule) ((__u8)((rule) >> 8))
-#define LT_RULE_BP(rule)       ((__s16)((rule) >> 16))
-#define LT_RULE_OFFSET(rule)   ((__s32)((rule) >> 32))
+#define LT_RULE_CFA(rule)           ((__u8)(rule)&15)
+#define LT_RULE_REGISTER(rule)      ((__u8)(rule) >> 4)
+#define LT_RULE_TAG(rule)           ((__u8)((rule) >> 8))
+#define LT_RULE_WITH_TAG(rule, tag) ((rule) | (__u64)(__u8)(tag) << 8)
+#define LT_RULE_BP(rule)            ((__s16)((rule) >> 16))
+#define LT_RULE_OFFSET(rule)        ((__s32)((rule) >> 32))
 
 #define LT_ROW(offset, rule) ((__u32)(offset) << 16 | (__u16)(rule))
 #define LT_ROW_RULE(row)     ((__u16)(row))
@@ -76,7 +79,7 @@ struct lt_code_range {
 	__u32 word;       /* number of the table's first word, over all segments */
 	__u32 page_count; /* of the table */
 	__u32 source;     /* enum lt_code_source */
-	__u32 reserved;
+	__u32 tag; /* tells code from other code that was here before; part of a stack's id */
 };
 
 #endif

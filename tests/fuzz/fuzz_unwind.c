@@ -260,8 +260,9 @@ struct plain {
 	__u64 frames[LT_MAX_FRAMES];
 	__u32 count;
 	__u64 sp, bp, context, rule;
-	bool bp_known, by_bp; /* the caller's RBP was found by the frame pointer */
-	bool by_zero;         /* ended by a mark that may be chance: no return address, no RBP */
+	bool bp_known, by_bp;
+	bool unsure;  /* the caller's RBP was found by the frame pointer */
+	bool by_zero; /* ended by a mark that may be chance: no return address, no RBP */
 	int signals;
 };
 
@@ -365,6 +366,7 @@ static int plain_bp(struct plain *plain)
 	if (frame ? !behind_call(frame) && LT_RULE_CFA(find_rule(frame - 1)) != LT_CFA_NO_CODE
 		  : !again)
 		return LT_STACK_NO_FRAME;
+	plain->unsure = true;
 	return plain_over(plain, plain->bp + 16, -16);
 }
 
@@ -432,7 +434,7 @@ static int plain_walk(struct plain *plain, const struct pt_regs *regs)
 		return LT_STACK_LIMIT;
 	while (end == GOES_ON)
 		end = plain_step(plain, regs);
-	return end;
+	return end == LT_STACK_COMPLETE && plain->unsure ? LT_STACK_UNSURE : end;
 }
 
 static void walk(struct pt_regs *regs)
@@ -454,7 +456,8 @@ static void walk(struct pt_regs *regs)
 	require(recalled == 0 || recalled == id);
 	require(stack_identify(regs, thread) == id);
 	recalled = stack_recall(regs, thread);
-	require(recalled == 0 || (recalled == id && end == LT_STACK_COMPLETE));
+	require(recalled == 0 ||
+		(recalled == id && (end == LT_STACK_COMPLETE || end == LT_STACK_UNSURE)));
 	native.sent[id % LT_STACK_SLOTS] = id;
 	require(stack_identify(regs, thread) == id);
 }

@@ -124,7 +124,6 @@ static int load(struct session *session)
 		.segments_fd = bpf_map__fd(session->bpf->maps.lt_unwind_segments),
 		.rules_fd = bpf_map__fd(session->bpf->maps.lt_unwind_rules),
 		.generation = &session->bpf->bss->lt_code_generation,
-		.epoch = &session->bpf->bss->lt_code_epoch,
 	};
 	err = lt_code_new(&session->code, &maps);
 	return err ? err : mappings_new(&session->mappings, session->code);
@@ -315,7 +314,7 @@ static int judge_stop(struct session *session)
 	verdict = compare(ours, &theirs);
 	tally->verdicts[verdict]++;
 	tally->ends[ours->end % LT_STACK_END_COUNT]++;
-	tally->outermost += ours->end == LT_STACK_COMPLETE;
+	tally->outermost += (ours->end == LT_STACK_COMPLETE || ours->end == LT_STACK_UNSURE);
 	tally->theirs_outermost += theirs.outermost;
 	tally->elsewhere += !at_probe(session, ours);
 	tally->remapped += changed;

@@ -4,7 +4,7 @@
  * generate others at the same address; another loads two libraries in turn and calls through each,
  * and through generated code at the address where the last one was: in the first rounds it says
  * "holds" and stays in a piece of code until it hears "next"; the others are as fast as can be.
- *Built without frame pointers; the generated code has them, for it has no tables.
+ * Built without frame pointers; the generated code has them, for it has no tables.
  *
  *	codechurn [HELD-ROUNDS [FAST-ROUNDS [THREADS]]]
  *

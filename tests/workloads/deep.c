@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A leak at the end of a chain of fourteen functions without frame pointers.  Frames have sizes
- *from a word to more than a page, one is known at run time only, and every function leaves a number
- *in the register that would be the frame pointer.
+ * from a word to more than a page, one is known at run time only, and every function leaves a number
+ * in the register that would be the frame pointer.
  *
  *	deep [BLOCKS]
  */

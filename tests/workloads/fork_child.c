@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The child of a fork frees the whole inherited heap and allocates more: the parent's books must
- *not change by it.
+ * not change by it.
  *
  *	fork_child [BLOCKS]
  */

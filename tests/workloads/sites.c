@@ -6,7 +6,7 @@
  *	sites [ALLOCATIONS-PER-SECOND [SECONDS]]
  *
  * healthy_00 keeps the most recently used at capacity, healthy_01 fills while it replaces at
- *random, healthy_02 sees its load climb, healthy_03 is a sawtooth, healthy_04 a pool that grows for
+ * random, healthy_02 sees its load climb, healthy_03 is a sawtooth, healthy_04 a pool that grows for
  *10 s and then never again; the others are plain turnover with lives of up to 1 s.
  */
 #include "churn.h"

@@ -6,9 +6,9 @@
  *	thread_cancel [SHORT-LIVED-THREADS [CANCELLED-THREADS]]
  *
  * An asynchronous cancel must not hit a thread that holds an allocator lock: the process would
- *hang, traced or not.  So that thread first fills its thread cache, from which malloc serves
- *without one. At most one block is lost with each cancelled thread; cancelled_malloc is therefore
- *not in the truth.
+ * hang, traced or not.  So that thread first fills its thread cache, from which malloc serves
+ * without one. At most one block is lost with each cancelled thread; cancelled_malloc is therefore
+ * not in the truth.
  */
 #include <stdatomic.h>
 #include <time.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What every workload shares: it prints "ready PID", waits for the line "go", works, prints one
- *line of truth, and waits for "quit" (or the end of stdin) without freeing what still lives.
+ * line of truth, and waits for "quit" (or the end of stdin) without freeing what still lives.
  *
  *	{"truth":{"function":{"live_count":n,"live_bytes":n,"acquired_count":n,"released_count":n},...}}
  *
  * A function is a site: it calls the allocator itself, so that it is the first frame of its stacks.
  * Counting happens in thread-local memory and nothing here allocates, so that the truth is about
- *the workload alone and costs next to nothing.  A realloc that succeeds releases the old block at
- *the site that acquired it and acquires the new one at its own; one that fails changes nothing.
+ * the workload alone and costs next to nothing.  A realloc that succeeds releases the old block at
+ * the site that acquired it and acquires the new one at its own; one that fails changes nothing.
  */
 #ifndef TESTS_WORKLOADS_TRUTH_H
 #define TESTS_WORKLOADS_TRUTH_H

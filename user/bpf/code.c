@@ -232,8 +232,7 @@ void lt_code_drop(struct lt_code *code, uint32_t word, uint32_t word_count)
 		code->words_used -= word_count;
 }
 
-int lt_code_set_ranges(struct lt_code *code, const struct lt_code_range *ranges, size_t count,
-		       bool replaced)
+int lt_code_set_ranges(struct lt_code *code, const struct lt_code_range *ranges, size_t count)
 {
 	uint32_t generation = *code->maps.generation + 1;
 	struct lt_code_range *half = code->ranges + (generation & 1) * LT_MAX_CODE_RANGES;
@@ -242,8 +241,6 @@ int lt_code_set_ranges(struct lt_code *code, const struct lt_code_range *ranges,
 	memcpy(half, ranges, kept * sizeof(*ranges));
 	memset(half + kept, 0xff, (LT_MAX_CODE_RANGES - kept) * sizeof(*ranges));
 	code->range_count = kept;
-	if (replaced)
-		__atomic_fetch_add(code->maps.epoch, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(code->maps.generation, generation, __ATOMIC_RELEASE);
 	return kept < count ? -E2BIG : 0;
 }

@@ -8,7 +8,6 @@
 #define LT_BPF_CODE_H
 
 #include <linux/types.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,7 +20,6 @@ struct lt_code;
 struct lt_code_maps {
 	int ranges_fd, segments_fd, rules_fd;
 	uint32_t *generation; /* lt_code_generation */
-	uint32_t *epoch;      /* lt_code_epoch */
 };
 
 int lt_code_new(struct lt_code **code, const struct lt_code_maps *maps);
@@ -36,11 +34,10 @@ int lt_code_place(struct lt_code *code, const struct lt_unwind_table *table, uin
 void lt_code_drop(struct lt_code *code, uint32_t word, uint32_t word_count);
 
 /*
- * From now on these ranges count, ascending and not overlapping.  replaced: some of them where
- * other code was before.  -E2BIG: only the first LT_MAX_CODE_RANGES do.
+ * From now on these ranges count, ascending and not overlapping.  -E2BIG: only the first
+ * LT_MAX_CODE_RANGES do.
  */
-int lt_code_set_ranges(struct lt_code *code, const struct lt_code_range *ranges, size_t count,
-		       bool replaced);
+int lt_code_set_ranges(struct lt_code *code, const struct lt_code_range *ranges, size_t count);
 
 struct lt_code_usage {
 	uint64_t words, words_max; /* 4 bytes each */

@@ -158,7 +158,7 @@ void lt_tables_free(struct lt_tables *tables)
 
 static bool same_file(const struct lt_file_identity *a, const struct lt_file_identity *b)
 {
-	return a->device == b->device && a->inode == b->inode &&
+	return a->device == b->device && a->inode == b->inode && a->version == b->version &&
 	       a->build_id_len == b->build_id_len &&
 	       memcmp(a->build_id, b->build_id, a->build_id_len) == 0;
 }
@@ -320,11 +320,6 @@ void lt_tables_summary(const struct lt_tables *tables, struct lt_tables_summary 
 	*summary = (struct lt_tables_summary){ 0 };
 	for (const struct lt_table *table = tables->first; table; table = table->next) {
 		summary->files += table->state == PLACED;
-		summary->without += table->state == ABSENT;
-		summary->refused += table->state == REFUSED;
 		summary->rows += table->built.row_count;
-		summary->fdes += table->built.fde_count;
-		for (int i = 0; i < LT_CFI_SKIP_COUNT; i++)
-			summary->skipped[i] += table->built.skipped[i];
 	}
 }

@@ -19,6 +19,7 @@ struct lt_file_identity {
 	uint64_t device, inode; /* 0, 0: the vDSO */
 	uint8_t build_id[LT_MAX_BUILD_ID];
 	uint32_t build_id_len;
+	uint64_t version; /* tells a file from what is written over it */
 };
 
 /* code is borrowed. */
@@ -47,12 +48,8 @@ void lt_table_mark(struct lt_table *table);
 void lt_tables_sweep(struct lt_tables *tables);
 
 struct lt_tables_summary {
-	size_t files;   /* with a table */
-	size_t without; /* no CFI in them */
-	size_t refused; /* broken, or no room: walks end there */
+	size_t files; /* with a table */
 	uint64_t rows;
-	uint64_t fdes;
-	uint64_t skipped[LT_CFI_SKIP_COUNT];
 };
 
 void lt_tables_summary(const struct lt_tables *tables, struct lt_tables_summary *summary);

@@ -114,7 +114,6 @@ static int open_code(struct lt_tracer *tracer)
 		.segments_fd = bpf_map__fd(tracer->bpf->maps.lt_unwind_segments),
 		.rules_fd = bpf_map__fd(tracer->bpf->maps.lt_unwind_rules),
 		.generation = &tracer->bpf->bss->lt_code_generation,
-		.epoch = &tracer->bpf->bss->lt_code_epoch,
 	};
 
 	return lt_code_new(&tracer->code, &maps);
@@ -352,6 +351,11 @@ enum lt_tracer_end lt_tracer_ended(const struct lt_tracer *tracer, int *wait_sta
 	return ended == LT_ENDED_EXEC   ? LT_TRACER_EXEC
 	       : ended == LT_ENDED_EXIT ? LT_TRACER_EXIT
 					: LT_TRACER_RUNNING;
+}
+
+void lt_tracer_resend_stacks(struct lt_tracer *tracer)
+{
+	__atomic_fetch_add(&tracer->bpf->bss->lt_stacks_round, 1, __ATOMIC_RELEASE);
 }
 
 struct lt_code *lt_tracer_code(struct lt_tracer *tracer)

@@ -41,6 +41,9 @@ void lt_tracer_free(struct lt_tracer *tracer);
 /* Where the stack walker is told of code, at any time after open; owned by the tracer. */
 struct lt_code *lt_tracer_code(struct lt_tracer *tracer);
 
+/* Every stack is sent again when it is next met. */
+void lt_tracer_resend_stacks(struct lt_tracer *tracer);
+
 /* How the target ended, as far as the kernel told; see lt_ended in config.h. */
 enum lt_tracer_end { LT_TRACER_RUNNING, LT_TRACER_EXEC, LT_TRACER_EXIT };
 enum lt_tracer_end lt_tracer_ended(const struct lt_tracer *tracer, int *wait_status);

@@ -28,7 +28,9 @@ int lt_feed_emit(void *context, const struct lt_event *event)
 
 	if (event->type == LT_EVENT_STACK) {
 		placed = *event;
-		lt_modules_place_stack(session->modules, &placed.stack, event->time_ns);
+		err = lt_modules_place_stack(session->modules, &placed.stack, event->time_ns);
+		if (err)
+			return err;
 		event = &placed;
 	}
 	if (session->recorder) {

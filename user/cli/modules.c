@@ -7,45 +7,44 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "base/log.h"
+#include "cli/tenancy.h"
 #include "elf/image.h"
 #include "proc/maps.h"
 
-/* A target that maps code all the time costs us a look at /proc this often, not more. */
-#define LOOK_PERIOD_NS   20000000ULL
-#define MAX_REPLACEMENTS 64
-#define MAX_TENANTS      512
-#define MAX_TAG          UINT64_C(0xffff)
+/*
+ * A target that maps code all the time costs us a look at /proc this often, and no more than a
+ * tenth of our time.
+ */
+#define LOOK_PERIOD_NS 20000000ULL
+#define LOOK_SHARE     10
+#define JIT_NEARBY     (64ULL << 20)
 
 struct module {
 	/* What makes it the same mapping as before... */
 	uint64_t start, end, file_offset, device, inode;
 	/* ... and what was found out about it. */
-	uint64_t tag;           /* which of those that were there: lt_address_plain() in event.h */
-	struct lt_table *table; /* NULL: no file, or none that can be read: frame pointers */
+	uint64_t version; /* hash of what tells a file from one written over it; 0: JIT code */
+	uint64_t tag;     /* which of those that were there: lt_address_plain() in event.h */
+	struct lt_table *table; /* NULL: frame pointers, or nothing at all if unreadable */
 	uint64_t code_address;  /* ELF virtual address of start */
+	bool unreadable;        /* there is a file, but we cannot have it */
+	bool doubtful;          /* something was mapped there since the last look */
 };
 
-#define IDENTITY_BYTES offsetof(struct module, tag)
+#define IDENTITY_BYTES offsetof(struct module, version)
 
-/* Code took the place of other code; walks between these times may have taken one for the other. */
-struct replacement {
-	uint64_t start, end, from_ns, to_ns;
-};
-
-/* What was at some addresses from or until then: stacks of that time are still on their way. */
-struct tenant {
-	uint64_t start, end, tag, time_ns;
-};
-
-/* A mapping of which we ever heard. */
+/* Where code of one file was ever mapped, or code without a file. */
 struct place {
-	struct module module; /* its table does not count */
-	bool told;            /* as a MODULE event */
+	uint64_t start, end;
+	uint64_t bias; /* start - file offset: the same for every part of a file */
+	uint64_t device, inode, version, tag;
 };
 
 struct lt_modules {
@@ -59,19 +58,23 @@ struct lt_modules {
 	int epoll_fd;
 	struct module *known; /* the executable mappings of the last look, ascending */
 	size_t known_count;
-	uint64_t looked_ns;
+	uint64_t looked_ns, next_look_ns;
 	bool stale; /* a change was told since */
-	struct replacement replacements[MAX_REPLACEMENTS];
-	struct tenant arrived[MAX_TENANTS], left[MAX_TENANTS];
-	unsigned int replacement_count, arrived_count, left_count; /* ever */
 	struct place *places;
 	size_t place_count;
 	uint32_t next_id;
-	uint64_t heard_ns; /* of mappings before, some were not told */
-	bool replaced;     /* code stands where other code was announced: ids begin anew */
 	bool full, ranges_full;
-	uint64_t frames[LT_MAX_FRAMES]; /* of the stack that is checked */
+	struct lt_tenancy tenancy;
+	uint64_t frames[LT_MAX_FRAMES]; /* of the stack that is placed */
 };
+
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000ULL + (uint64_t)time.tv_nsec;
+}
 
 static int watch_fds(struct lt_modules *modules)
 {
@@ -135,73 +138,117 @@ int lt_modules_fd(const struct lt_modules *modules)
 	return modules->epoll_fd;
 }
 
-/* Both lists ascend: next is where the last search in the known one ended. */
-static const struct module *find_known(const struct lt_modules *modules,
-				       const struct module *module, size_t *next)
-{
-	while (*next < modules->known_count && modules->known[*next].start < module->start)
-		++*next;
-	return *next < modules->known_count &&
-			       memcmp(&modules->known[*next], module, IDENTITY_BYTES) == 0
-		       ? &modules->known[*next]
-		       : NULL;
-}
-
 /* The module's file, as far as there is one: its build-id, its unwind table. */
-static int open_table(struct lt_modules *modules, struct module *module, int fd,
-		      struct lt_file_identity *identity)
+static int open_file(struct lt_modules *modules, struct module *module, int fd,
+		     struct lt_file_identity *identity)
 {
 	struct lt_image *image;
+	struct stat status;
 	bool code;
 
+	if (fstat(fd, &status))
+		return 0;
+	module->version = lt_fnv1a(LT_FNV_SEED, &status.st_mtim, sizeof(status.st_mtim));
+	module->version = lt_fnv1a(module->version, &status.st_size, sizeof(status.st_size)) | 1;
 	if (lt_image_open(&image, fd))
 		return 0;
 	identity->build_id_len = (uint32_t)lt_image_build_id(image, identity->build_id);
+	identity->version = module->version;
 	code = lt_image_code_address(image, module->file_offset, &module->code_address);
 	lt_image_close(image);
 	fd = code ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 	return fd < 0 ? 0 : lt_tables_get(modules->tables, identity, fd, &module->table);
 }
 
-/*
- * Finds or makes the place of a mapping, and with it the tag that its addresses carry.  The same
- * file at the same addresses means the same as before; JIT code, which has no file, means nothing
- * by its addresses.  NULL: no memory, or too many.
- */
-static struct place *place_of(struct lt_modules *modules, struct module *module)
+static bool overlap(const struct place *a, const struct place *b)
+{
+	return a->start < b->end && b->start < a->end;
+}
+
+/* JIT code means nothing by its addresses: its places only keep those of files apart from it. */
+static bool is_jit(const struct place *place)
+{
+	return !place->version;
+}
+
+/* The place that is meant by a new one, or NULL; *tag is one that no other has there. */
+static struct place *find_place(struct lt_modules *modules, const struct place *made, uint64_t *tag)
+{
+	struct place *found = NULL;
+
+	*tag = 0;
+	for (size_t i = 0; i < modules->place_count; i++) {
+		struct place *place = &modules->places[i];
+
+		if (!overlap(place, made))
+			continue;
+		if (place->tag >= *tag)
+			*tag = place->tag + 1;
+		if (place->device == made->device && place->inode == made->inode &&
+		    place->version == made->version && (is_jit(made) || place->bias == made->bias))
+			found = place;
+	}
+	/* More JIT code nearby: one place for all of it, unless a file was just here. */
+	for (size_t i = 0; !found && is_jit(made) && *tag == 0 && i < modules->place_count; i++) {
+		struct place *place = &modules->places[i];
+
+		if (is_jit(place) && place->tag == 0 && made->start < place->end + JIT_NEARBY &&
+		    place->start < made->end + JIT_NEARBY)
+			found = place;
+	}
+	return found;
+}
+
+static int add_place(struct lt_modules *modules, const struct place *made)
 {
 	size_t count = modules->place_count;
-	struct place *places, *found = NULL;
-	bool overlaps = false;
-	uint64_t highest = 0;
+	struct place *places;
 
-	for (size_t i = 0; i < count; i++) {
-		const struct module *other = &modules->places[i].module;
-
-		if (other->start >= module->end || module->start >= other->end)
-			continue;
-		overlaps = true;
-		if (other->tag > highest)
-			highest = other->tag;
-		if (memcmp(other, module, IDENTITY_BYTES) == 0 || (!other->inode && !module->inode))
-			found = &modules->places[i];
-	}
-	modules->replaced |= overlaps && (highest > 0 || !found);
-	module->tag = found ? found->module.tag : !overlaps ? 0 : highest + 1;
-	if (found)
-		return found;
-	if (count == LT_MAX_MODULES || module->tag >= MAX_TAG) {
-		module->tag = MAX_TAG;
-		return NULL;
-	}
 	if ((count & (count - 1)) == 0) { /* a power of two: full */
 		places = reallocarray(modules->places, count ? count * 2 : 1, sizeof(*places));
 		if (!places)
-			return NULL;
+			return -ENOMEM;
 		modules->places = places;
 	}
-	modules->places[modules->place_count++] = (struct place){ .module = *module };
-	return &modules->places[count];
+	modules->places[modules->place_count++] = *made;
+	return 0;
+}
+
+/*
+ * Finds or makes the place of a mapping, and with it the tag that its addresses carry: the same
+ * file at the same addresses means the same as before.  *told: this needs no MODULE event.
+ */
+static int choose_place(struct lt_modules *modules, struct module *module, bool *told)
+{
+	struct place made = {
+		.start = module->start,
+		.end = module->end,
+		.bias = module->start - module->file_offset,
+		.device = module->device,
+		.inode = module->inode,
+		.version = module->version,
+	};
+	struct place *found = find_place(modules, &made, &made.tag);
+
+	*told = is_jit(&made);
+	module->tag = found ? found->tag : made.tag;
+	if (found) {
+		*told |= found->start <= made.start && made.end <= found->end;
+		if (made.start < found->start)
+			found->start = made.start;
+		if (made.end > found->end)
+			found->end = made.end;
+		return 0;
+	}
+	if (modules->place_count < LT_MAX_MODULES && made.tag < LT_TAG_UNKNOWN)
+		return add_place(modules, &made);
+	if (!modules->full)
+		lt_warn("more than %d executable mappings: code in the rest stays unnamed",
+			LT_MAX_MODULES);
+	modules->full = true;
+	module->tag = LT_TAG_UNKNOWN;
+	*told = true;
+	return 0;
 }
 
 /* Tells the rest of us: a MODULE event. */
@@ -214,7 +261,7 @@ static int announce(struct lt_modules *modules, const struct module *module,
 		.tgid = (uint32_t)modules->process->tgid_init,
 		.time_ns = now_ns,
 		.module = {
-			.module_id = modules->next_id++,
+			.module_id = modules->next_id % LT_MAX_MODULES,
 			.start = module->start | module->tag << LT_ADDRESS_BITS,
 			.end = module->end | module->tag << LT_ADDRESS_BITS,
 			.file_offset = module->file_offset,
@@ -225,32 +272,31 @@ static int announce(struct lt_modules *modules, const struct module *module,
 	};
 	int err = lt_symbolizer_add_module(modules->symbolizer, &event.module, lt_take_fd(fd));
 
+	modules->next_id++;
 	return err ? err : modules->sink(modules->context, &event);
 }
 
-/* A mapping that was not there at the last look. */
+/* A mapping that was not there at the last look, or may be another one. */
 static int add_module(struct lt_modules *modules, struct module *module,
 		      const struct lt_mapping *mapping, uint64_t now_ns)
 {
 	_lt_close_ int fd = mapping->inode ? lt_maps_open_file(modules->process, mapping) : -1;
 	struct lt_file_identity identity = { .device = mapping->device, .inode = mapping->inode };
-	struct place *place;
+	bool told;
 	int err = 0;
 
-	if (fd >= 0)
-		err = open_table(modules, module, fd, &identity);
-	else if (strcmp(mapping->path, "[vdso]") == 0)
+	module->unreadable = mapping->inode && fd < 0;
+	module->version = mapping->inode != 0;
+	if (fd >= 0) {
+		err = open_file(modules, module, fd, &identity);
+	} else if (strcmp(mapping->path, "[vdso]") == 0) {
+		module->version = 1;
 		err = lt_tables_get(modules->tables, &identity, -1, &module->table);
-	if (err)
+	}
+	if (!err)
+		err = choose_place(modules, module, &told);
+	if (err || told)
 		return err;
-	place = place_of(modules, module);
-	if (!place && !modules->full)
-		lt_warn("more than %d executable mappings: code in the rest stays unnamed",
-			LT_MAX_MODULES);
-	modules->full |= !place;
-	if (!place || place->told)
-		return 0;
-	place->told = true;
 	return announce(modules, module, mapping, &identity, &fd, now_ns);
 }
 
@@ -261,7 +307,7 @@ static size_t add_range(struct lt_code_range *ranges, size_t count,
 	struct lt_code_range *last = count ? &ranges[count - 1] : NULL;
 
 	if (last && last->end == range->start && last->source == LT_CODE_FRAME_POINTER &&
-	    range->source == LT_CODE_FRAME_POINTER) {
+	    range->source == LT_CODE_FRAME_POINTER && last->tag == range->tag) {
 		last->end = range->end;
 		return count;
 	}
@@ -269,129 +315,62 @@ static size_t add_range(struct lt_code_range *ranges, size_t count,
 	return count + 1;
 }
 
-/* Tells the stack walker. */
+static struct lt_code_range describe(const struct module *module)
+{
+	struct lt_code_range range = {
+		.start = module->start,
+		.end = module->end,
+		.source = module->unreadable ? LT_CODE_PENDING : LT_CODE_FRAME_POINTER,
+		.tag = (uint32_t)module->tag,
+	};
+
+	if (module->table) {
+		lt_table_describe(module->table, module->code_address, &range);
+		lt_table_mark(module->table);
+	}
+	return range;
+}
+
+/* Tells the stack walker.  Of too many ranges those of JIT code are left out first. */
 static int set_ranges(struct lt_modules *modules)
 {
 	_lt_free_ struct lt_code_range *ranges = calloc(modules->known_count + 1, sizeof(*ranges));
-	size_t count = 0;
+	size_t count = 0, files = 0, room;
 
 	if (!ranges)
 		return -ENOMEM;
+	for (size_t i = 0; i < modules->known_count; i++)
+		files += modules->known[i].inode != 0;
+	room = files < LT_MAX_CODE_RANGES ? LT_MAX_CODE_RANGES - files : 0;
 	lt_tables_unmark(modules->tables);
 	for (size_t i = 0; i < modules->known_count; i++) {
 		const struct module *module = &modules->known[i];
-		struct lt_code_range range = { module->start, module->end,
-					       .source = LT_CODE_FRAME_POINTER };
+		struct lt_code_range range = describe(module);
 
-		if (module->table) {
-			lt_table_describe(module->table, module->code_address, &range);
-			lt_table_mark(module->table);
-		}
+		if (!module->inode && !module->table && !room)
+			continue;
+		room -= !module->inode && room;
 		count = add_range(ranges, count, &range);
 	}
-	if (lt_code_set_ranges(lt_tracer_code(modules->tracer), ranges, count, modules->replaced) &&
+	if ((lt_code_set_ranges(lt_tracer_code(modules->tracer), ranges, count) || !room) &&
 	    !modules->ranges_full) {
-		lt_warn("more than %d executable ranges: stacks end in the rest",
+		lt_warn("more than %d executable ranges: stacks end in some of the code without a "
+			"file",
 			LT_MAX_CODE_RANGES);
 		modules->ranges_full = true;
 	}
-	modules->replaced = false;
 	lt_tables_sweep(modules->tables);
 	return 0;
 }
 
-/* A trampoline of the kernel is no code of the target: stack.bpf.h asks the kernel instead. */
+/* A trampoline of the kernel is no code of the target: unwind.bpf.h asks the kernel instead. */
 static bool is_code(const struct lt_mapping *mapping)
 {
 	return mapping->executable && strncmp(mapping->path, "[uprobes", strlen("[uprobes")) != 0;
 }
 
-static void note_left(struct lt_modules *modules, const struct module *module, uint64_t time_ns)
-{
-	modules->left[modules->left_count++ % MAX_TENANTS] =
-		(struct tenant){ module->start, module->end, module->tag, time_ns };
-}
-
-/* Remembers the known modules that are not there any more. */
-static void retire(struct lt_modules *modules, const struct module *seen, size_t seen_count,
-		   uint64_t now_ns)
-{
-	size_t next = 0;
-
-	for (size_t i = 0; i < modules->known_count; i++) {
-		const struct module *module = &modules->known[i];
-
-		while (next < seen_count && seen[next].start < module->start)
-			next++;
-		if (next < seen_count && memcmp(&seen[next], module, IDENTITY_BYTES) == 0)
-			continue;
-		note_left(modules, module, now_ns);
-	}
-}
-
-int lt_modules_update(struct lt_modules *modules, uint64_t now_ns)
-{
-	_lt_free_ struct module *seen = NULL;
-	struct lt_maps maps = { 0 };
-	size_t count = 0, next = 0;
-	bool changed = false;
-	int err, status;
-
-	modules->stale = false;
-	modules->looked_ns = now_ns;
-	if (lt_maps_read(modules->process, &maps))
-		return 0;
-	/* After an exec these are another image's, whose names must not be given to the old stacks.
-	 */
-	if (lt_tracer_ended(modules->tracer, &status) != LT_TRACER_RUNNING) {
-		lt_maps_free(&maps);
-		return 0;
-	}
-	seen = calloc(maps.count + 1, sizeof(*seen));
-	err = seen ? 0 : -ENOMEM;
-	for (size_t i = 0; i < maps.count && !err; i++) {
-		const struct lt_mapping *mapping = &maps.entries[i];
-		struct module *module = &seen[count];
-		const struct module *known;
-
-		if (!is_code(mapping))
-			continue;
-		*module = (struct module){ .start = mapping->start,
-					   .end = mapping->end,
-					   .file_offset = mapping->file_offset,
-					   .device = mapping->device,
-					   .inode = mapping->inode };
-		known = find_known(modules, module, &next);
-		if (known)
-			*module = *known;
-		else
-			err = add_module(modules, module, mapping, now_ns);
-		changed |= !known;
-		count++;
-	}
-	lt_maps_free(&maps);
-	if (err || (!changed && count == modules->known_count))
-		return err;
-	retire(modules, seen, count, now_ns);
-	free(modules->known);
-	modules->known = lt_take_ptr(seen);
-	modules->known_count = count;
-	return set_ranges(modules);
-}
-
-int lt_modules_start(struct lt_modules *modules, uint64_t now_ns)
-{
-	int err = lt_modules_update(modules, now_ns);
-
-	if (err)
-		return err;
-	lt_tables_wait(modules->tables);
-	return lt_tables_collect(modules->tables) ? set_ranges(modules) : 0;
-}
-
 /* The known module that overlaps a range, or NULL. */
-static const struct module *overlapped(const struct lt_modules *modules, uint64_t start,
-				       uint64_t end)
+static struct module *overlapped(const struct lt_modules *modules, uint64_t start, uint64_t end)
 {
 	size_t low = 0, high = modules->known_count;
 
@@ -407,37 +386,154 @@ static const struct module *overlapped(const struct lt_modules *modules, uint64_
 									     : NULL;
 }
 
+/* Both lists ascend: next is where the last search in the known one ended. */
+static const struct module *find_known(const struct lt_modules *modules,
+				       const struct module *module, size_t *next)
+{
+	const struct module *known;
+
+	while (*next < modules->known_count && modules->known[*next].start < module->start)
+		++*next;
+	known = *next < modules->known_count ? &modules->known[*next] : NULL;
+	return known && !known->doubtful && memcmp(known, module, IDENTITY_BYTES) == 0 ? known
+										       : NULL;
+}
+
+/* Remembers what is not there any more, or has become something else. */
+static void retire(struct lt_modules *modules, const struct module *seen, size_t count,
+		   uint64_t now_ns)
+{
+	size_t next = 0;
+
+	for (size_t i = 0; i < modules->known_count; i++) {
+		const struct module *module = &modules->known[i];
+
+		while (next < count && seen[next].end <= module->start)
+			next++;
+		if (next < count && seen[next].start <= module->start &&
+		    seen[next].end >= module->end && seen[next].tag == module->tag &&
+		    seen[next].version == module->version)
+			continue;
+		lt_tenancy_leave(&modules->tenancy, module->start, module->end, module->tag,
+				 now_ns);
+		/* Something else stands there: since when, nobody told. */
+		if (next < count && seen[next].start < module->end && seen[next].tag != module->tag)
+			lt_tenancy_doubt(&modules->tenancy, module->start, module->end,
+					 modules->looked_ns);
+	}
+}
+
+static uint64_t tag_at(void *context, uint64_t address)
+{
+	const struct lt_modules *modules = context;
+	const struct module *module = overlapped(modules, address, address + 1);
+
+	return module ? module->tag : LT_TAG_UNKNOWN;
+}
+
+/* What /proc/PID/maps says, with what is known already.  0 modules, if it cannot be read. */
+static int look(struct lt_modules *modules, uint64_t now_ns, struct module **result, size_t *count,
+		bool *changed)
+{
+	_lt_free_ struct module *seen = NULL;
+	struct lt_maps maps = { 0 };
+	size_t next = 0;
+	int err = lt_maps_read(modules->process, &maps);
+
+	if (err)
+		return err;
+	seen = calloc(maps.count + 1, sizeof(*seen));
+	err = seen ? 0 : -ENOMEM;
+	*count = 0;
+	for (size_t i = 0; i < maps.count && !err; i++) {
+		const struct lt_mapping *mapping = &maps.entries[i];
+		struct module *module = &seen[*count];
+		const struct module *known;
+
+		if (!is_code(mapping))
+			continue;
+		*module = (struct module){ .start = mapping->start,
+					   .end = mapping->end,
+					   .file_offset = mapping->file_offset,
+					   .device = mapping->device,
+					   .inode = mapping->inode };
+		known = find_known(modules, module, &next);
+		if (known)
+			*module = *known;
+		else
+			err = add_module(modules, module, mapping, now_ns);
+		*changed |= !known;
+		++*count;
+	}
+	lt_maps_free(&maps);
+	if (!err)
+		*result = lt_take_ptr(seen);
+	return err;
+}
+
+int lt_modules_update(struct lt_modules *modules, uint64_t now_ns)
+{
+	uint64_t began_ns = now();
+	_lt_free_ struct module *seen = NULL;
+	bool changed = false;
+	size_t count = 0;
+	int err, status;
+
+	/* After an exec these are another image's, whose names must not be given to the old stacks.
+	 */
+	if (lt_tracer_ended(modules->tracer, &status) != LT_TRACER_RUNNING)
+		return 0;
+	modules->stale = false;
+	err = look(modules, now_ns, &seen, &count, &changed);
+	modules->next_look_ns = now() + (now() - began_ns) * LOOK_SHARE;
+	if (modules->next_look_ns < began_ns + LOOK_PERIOD_NS)
+		modules->next_look_ns = began_ns + LOOK_PERIOD_NS;
+	if (err)
+		return err == -ENOMEM ? err : 0; /* else the target is gone */
+	if (changed || count != modules->known_count) {
+		retire(modules, seen, count, began_ns);
+		free(modules->known);
+		modules->known = lt_take_ptr(seen);
+		modules->known_count = count;
+		err = set_ranges(modules);
+	}
+	modules->looked_ns = began_ns;
+	lt_tenancy_resolve(&modules->tenancy, began_ns, tag_at, modules);
+	/* What was cut may be told whole from now on. */
+	if (lt_tenancy_close(&modules->tenancy, began_ns, now()))
+		lt_tracer_resend_stacks(modules->tracer);
+	return err;
+}
+
+int lt_modules_start(struct lt_modules *modules, uint64_t now_ns)
+{
+	int err = lt_modules_update(modules, now_ns);
+
+	if (err)
+		return err;
+	lt_tables_wait(modules->tables);
+	return lt_tables_collect(modules->tables) ? set_ranges(modules) : 0;
+}
+
 static void note_change(void *context, const struct lt_map_change *change)
 {
 	struct lt_modules *modules = context;
-	const struct module *before = overlapped(modules, change->start, change->end);
-	struct module module = { .start = change->start,
-				 .end = change->end,
-				 .file_offset = change->file_offset,
-				 .device = change->device,
-				 .inode = change->inode };
+	struct module *before = overlapped(modules, change->start, change->end);
+	bool other = before != NULL;
 
 	/* JIT compilers change the rights of their pages all the time: that is nothing new. */
 	if (!modules->stale && before && !before->inode && !change->inode &&
 	    before->start <= change->start && before->end >= change->end)
 		return;
 	modules->stale = true;
-	place_of(modules, &module);
-	modules->arrived[modules->arrived_count++ % MAX_TENANTS] =
-		(struct tenant){ module.start, module.end, module.tag, change->time_ns };
-	if (!before)
-		return;
-	note_left(modules, before, change->time_ns);
-	modules->replacements[modules->replacement_count++ % MAX_REPLACEMENTS] =
-		(struct replacement){ change->start, change->end, change->time_ns, UINT64_MAX };
-}
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000ULL + (uint64_t)time.tv_nsec;
+	for (; before < modules->known + modules->known_count && before &&
+	       before->start < change->end;
+	     before++) {
+		lt_tenancy_leave(&modules->tenancy, before->start, before->end, before->tag,
+				 change->time_ns);
+		before->doubtful = true;
+	}
+	lt_tenancy_arrive(&modules->tenancy, change->start, change->end, change->time_ns, other);
 }
 
 static void read_watch(struct lt_modules *modules)
@@ -445,17 +541,12 @@ static void read_watch(struct lt_modules *modules)
 	if (!modules->watch ||
 	    lt_map_watch_read(modules->watch, note_change, modules) != -EOVERFLOW)
 		return;
+	/* Anything may have been replaced. */
 	modules->stale = true;
-	modules->heard_ns = now();
-}
-
-/* The walker knows of these now. */
-static void close_replacements(struct lt_modules *modules, uint64_t told_ns)
-{
-	for (size_t i = 0; i < MAX_REPLACEMENTS; i++)
-		if (modules->replacements[i].to_ns == UINT64_MAX &&
-		    modules->replacements[i].from_ns <= told_ns)
-			modules->replacements[i].to_ns = now();
+	modules->tenancy.heard_ns = now();
+	for (size_t i = 0; i < modules->known_count; i++)
+		modules->known[i].doubtful = true;
+	lt_tenancy_doubt(&modules->tenancy, 0, UINT64_MAX, modules->looked_ns);
 }
 
 int lt_modules_follow(struct lt_modules *modules, uint64_t now_ns)
@@ -463,110 +554,34 @@ int lt_modules_follow(struct lt_modules *modules, uint64_t now_ns)
 	int err = 0;
 
 	read_watch(modules);
-	if (modules->stale && now_ns - modules->looked_ns >= LOOK_PERIOD_NS) {
-		uint64_t told_ns = now();
-
+	if (modules->stale && now_ns >= modules->next_look_ns)
 		err = lt_modules_update(modules, now_ns);
-		close_replacements(modules, told_ns);
-	}
 	if (!err && lt_tables_collect(modules->tables))
 		err = set_ranges(modules);
 	return err;
 }
 
-/* 0: at most one mapping was ever there. */
-static uint64_t highest_tag_at(const struct lt_modules *modules, uint64_t address)
+int lt_modules_place_stack(struct lt_modules *modules, struct lt_event_stack *stack,
+			   uint64_t time_ns)
 {
-	uint64_t highest = 0;
-
-	for (size_t i = 0; i < modules->place_count; i++) {
-		const struct module *module = &modules->places[i].module;
-
-		if (address - module->start < module->end - module->start && module->tag > highest)
-			highest = module->tag;
-	}
-	return highest;
-}
-
-static size_t tenants(unsigned int count_ever)
-{
-	return count_ever < MAX_TENANTS ? count_ever : MAX_TENANTS;
-}
-
-/* Whose the address was at that time.  MAX_TAG, which no place has, if that is not known any more.
- */
-static uint64_t tag_of(const struct lt_modules *modules, uint64_t address, uint64_t time_ns)
-{
-	const struct tenant *last = NULL, *next = NULL;
-	const struct module *module = overlapped(modules, address, address + 1);
-	uint64_t oldest_ns = modules->heard_ns;
-
-	for (size_t i = 0; i < tenants(modules->arrived_count); i++) {
-		const struct tenant *arrived = &modules->arrived[i];
-
-		if (address - arrived->start < arrived->end - arrived->start &&
-		    arrived->time_ns <= time_ns && (!last || arrived->time_ns > last->time_ns))
-			last = arrived;
-	}
-	for (size_t i = 0; i < tenants(modules->left_count); i++) {
-		const struct tenant *left = &modules->left[i];
-
-		if (address - left->start < left->end - left->start && left->time_ns > time_ns &&
-		    (!next || left->time_ns < next->time_ns))
-			next = left;
-	}
-	if (modules->arrived_count > MAX_TENANTS) {
-		const struct tenant *oldest =
-			&modules->arrived[modules->arrived_count % MAX_TENANTS];
-
-		if (oldest->time_ns > oldest_ns)
-			oldest_ns = oldest->time_ns;
-	}
-	if (last)
-		return last->tag;
-	if (time_ns < oldest_ns && highest_tag_at(modules, address) > 0)
-		return MAX_TAG;
-	if (next)
-		return next->tag;
-	return module ? module->tag : highest_tag_at(modules, address) ? MAX_TAG : 0;
-}
-
-/* The first frame in code that was replaced just then, from the leaf, or the number of frames. */
-static uint16_t first_in_doubt(const struct lt_modules *modules, const struct lt_event_stack *stack,
-			       uint64_t time_ns)
-{
-	uint16_t first = stack->frame_count;
-
-	for (size_t r = 0; r < MAX_REPLACEMENTS; r++) {
-		const struct replacement *replaced = &modules->replacements[r];
-
-		if (time_ns < replaced->from_ns || time_ns >= replaced->to_ns)
-			continue;
-		for (uint16_t i = 0; i < first; i++)
-			if (stack->frames[i] - 1 - replaced->start <
-			    replaced->end - replaced->start)
-				first = i;
-	}
-	return first;
-}
-
-void lt_modules_place_stack(struct lt_modules *modules, struct lt_event_stack *stack,
-			    uint64_t time_ns)
-{
-	uint16_t doubt;
+	int err = 0;
 
 	/* What was mapped before this stack was walked has been told by now. */
 	read_watch(modules);
-	doubt = first_in_doubt(modules, stack, time_ns);
-	if (doubt < stack->frame_count) {
-		stack->frame_count = doubt + 1;
-		stack->end = LT_STACK_PENDING;
+	if (modules->stale && lt_tenancy_unresolved(&modules->tenancy, stack, time_ns))
+		err = lt_modules_update(modules, time_ns);
+	lt_tenancy_cut(&modules->tenancy, stack, time_ns);
+	for (uint16_t i = 0; i < stack->frame_count; i++) {
+		uint64_t address = stack->frames[i] - 1;
+		const struct module *module = overlapped(modules, address, address + 1);
+
+		modules->frames[i] = stack->frames[i] | lt_tenancy_tag(&modules->tenancy, address,
+								       time_ns, module != NULL,
+								       module ? module->tag : 0)
+								<< LT_ADDRESS_BITS;
 	}
-	for (uint16_t i = 0; i < stack->frame_count; i++)
-		modules->frames[i] = stack->frames[i] |
-				     tag_of(modules, stack->frames[i] - 1, time_ns)
-					     << LT_ADDRESS_BITS;
 	stack->frames = modules->frames;
+	return err;
 }
 
 void lt_modules_print(const struct lt_modules *modules, struct lt_buf *out)

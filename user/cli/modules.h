@@ -38,8 +38,8 @@ int lt_modules_update(struct lt_modules *modules, uint64_t now_ns);
  * yet, is cut: frames beyond the first one in such code are a guess.  stack->frames is ours then,
  * until the next call.
  */
-void lt_modules_place_stack(struct lt_modules *modules, struct lt_event_stack *stack,
-			    uint64_t time_ns);
+int lt_modules_place_stack(struct lt_modules *modules, struct lt_event_stack *stack,
+			   uint64_t time_ns);
 
 /* One line about the tables and their bounds. */
 void lt_modules_print(const struct lt_modules *modules, struct lt_buf *out);

@@ -29,31 +29,16 @@ struct site_node {
 };
 
 struct stack_node {
-	uint64_t stack_id, content;
-	UT_hash_handle hh, hh_content;
+	uint64_t stack_id;
+	UT_hash_handle hh;
 	uint16_t frame_count, end;
 	uint64_t frames[];
 };
 
-/*
- * An id for a stack that is known by another one: after code was replaced, every stack comes with a
- * new id (lt_code_epoch), and most of them are the same as before.
- */
-struct alias_node {
-	uint64_t stack_id, known_id;
-	UT_hash_handle hh;
-};
-
-struct cache_slot {
-	uint64_t stack_id;
-	struct site_node *node;
-};
-
 struct lt_sites {
 	struct site_node *by_key;
-	struct stack_node *stacks, *by_content;
-	struct alias_node *aliases; /* oldest first */
-	struct cache_slot cache[CACHE_SLOTS];
+	struct stack_node *stacks;
+	struct site_node *cache[CACHE_SLOTS];
 	struct site_node **nodes; /* by index */
 	size_t count, capacity;
 	size_t node_memory;
@@ -86,15 +71,9 @@ int lt_sites_new(struct lt_sites **sites)
 void lt_sites_free(struct lt_sites *sites)
 {
 	struct stack_node *stack, *next;
-	struct alias_node *alias, *next_alias;
 
 	if (!sites)
 		return;
-	HASH_ITER(hh, sites->aliases, alias, next_alias) {
-		HASH_DEL(sites->aliases, alias);
-		free(alias);
-	}
-	HASH_CLEAR(hh_content, sites->by_content);
 	HASH_ITER(hh, sites->stacks, stack, next) {
 		HASH_DEL(sites->stacks, stack);
 		free(stack);
@@ -162,16 +141,10 @@ static int make_site(struct lt_sites *sites, const struct site_key *key, struct 
 
 int lt_sites_find(struct lt_sites *sites, uint8_t kind, uint64_t stack_id, struct lt_site **site)
 {
-	struct cache_slot *cached = &sites->cache[(stack_id ^ kind) % CACHE_SLOTS];
-	struct site_node *node = cached->node;
+	struct site_key key = { .stack_id = stack_id, .kind = kind };
+	struct site_node **cached = &sites->cache[(stack_id ^ kind) % CACHE_SLOTS], *node = *cached;
 
-	if (!node || cached->stack_id != stack_id || node->key.kind != kind) {
-		struct site_key key = { .stack_id = stack_id, .kind = kind };
-		struct alias_node *alias;
-
-		HASH_FIND(hh, sites->aliases, &stack_id, sizeof(stack_id), alias);
-		if (alias)
-			key.stack_id = alias->known_id;
+	if (!node || node->key.stack_id != stack_id || node->key.kind != kind) {
 		HASH_FIND(hh, sites->by_key, &key, sizeof(key), node);
 		if (!node) {
 			int err = make_site(sites, &key, &node);
@@ -179,82 +152,41 @@ int lt_sites_find(struct lt_sites *sites, uint8_t kind, uint64_t stack_id, struc
 			if (err)
 				return err;
 		}
-		*cached = (struct cache_slot){ stack_id, node };
+		*cached = node;
 	}
 	*site = &node->site;
 	return 0;
 }
 
-static uint64_t content_of(const struct lt_event_stack *stack)
+/* A stack that was cut for what was not known of the code then may come whole later. */
+static bool improves(const struct lt_event_stack *stack, const struct stack_node *node)
 {
-	return lt_fnv1a(LT_FNV_SEED ^ stack->end, stack->frames,
-			stack->frame_count * sizeof(stack->frames[0]));
+	return node->end == LT_STACK_PENDING &&
+	       (stack->end != LT_STACK_PENDING || stack->frame_count > node->frame_count);
 }
 
-static bool same_stack(const struct stack_node *node, const struct lt_event_stack *stack)
+static void drop_stack(struct lt_sites *sites, struct stack_node *node)
 {
-	return node->end == stack->end && node->frame_count == stack->frame_count &&
-	       memcmp(node->frames, stack->frames, stack->frame_count * sizeof(stack->frames[0])) ==
-		       0;
+	sites->node_memory -= malloc_usable_size(node);
+	HASH_DEL(sites->stacks, node);
+	free(node);
 }
 
-/* Gives the sites of a stack id its frames.  True: there is one. */
-static bool attach_sites(struct lt_sites *sites, uint64_t stack_id, const struct stack_node *node)
-{
-	bool found = false;
-
-	for (size_t i = 0; i < sizeof(kinds); i++) {
-		struct site_key key = { .stack_id = stack_id, .kind = kinds[i] };
-		struct site_node *site;
-
-		HASH_FIND(hh, sites->by_key, &key, sizeof(key), site);
-		if (site)
-			attach_stack(&site->site, node);
-		found |= site != NULL;
-	}
-	return found;
-}
-
-/* Ids of long ago come no more: the oldest make room. */
-static int add_alias(struct lt_sites *sites, uint64_t stack_id, uint64_t known_id)
-{
-	struct alias_node *alias;
-
-	HASH_FIND(hh, sites->aliases, &stack_id, sizeof(stack_id), alias);
-	if (alias)
-		return 0;
-	if (HASH_COUNT(sites->aliases) >= LT_MAX_SITES) {
-		alias = sites->aliases;
-		HASH_DEL(sites->aliases, alias);
-	} else {
-		alias = calloc(1, sizeof(*alias));
-		if (!alias)
-			return -ENOMEM;
-		sites->node_memory += malloc_usable_size(alias);
-	}
-	alias->stack_id = stack_id;
-	alias->known_id = known_id;
-	HASH_ADD(hh, sites->aliases, stack_id, sizeof(alias->stack_id), alias);
-	if (!alias->hh.tbl) {
-		free(alias);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-static int add_node(struct lt_sites *sites, const struct lt_event_stack *stack, uint64_t content,
-		    struct stack_node **result)
+int lt_sites_add_stack(struct lt_sites *sites, const struct lt_event_stack *stack)
 {
 	size_t frames_size = stack->frame_count * sizeof(stack->frames[0]);
-	struct stack_node *node;
+	struct stack_node *node, *before;
 
-	if (HASH_COUNT(sites->stacks) >= LT_MAX_SITES)
+	HASH_FIND(hh, sites->stacks, &stack->stack_id, sizeof(stack->stack_id), before);
+	if (!stack->frame_count || stack->frame_count > LT_MAX_FRAMES ||
+	    (before && !improves(stack, before)))
+		return 0;
+	if (!before && HASH_COUNT(sites->stacks) >= LT_MAX_SITES)
 		return -ENOSPC;
 	node = calloc(1, sizeof(*node) + frames_size);
 	if (!node)
 		return -ENOMEM;
 	node->stack_id = stack->stack_id;
-	node->content = content;
 	node->frame_count = stack->frame_count;
 	node->end = stack->end;
 	memcpy(node->frames, stack->frames, frames_size);
@@ -263,33 +195,18 @@ static int add_node(struct lt_sites *sites, const struct lt_event_stack *stack, 
 		free(node);
 		return -ENOMEM;
 	}
-	/* Without memory for this entry the stack is only not recognised under another id. */
-	HASH_ADD(hh_content, sites->by_content, content, sizeof(node->content), node);
 	sites->node_memory += malloc_usable_size(node);
-	*result = node;
+	for (size_t i = 0; i < sizeof(kinds); i++) {
+		struct site_key key = { .stack_id = stack->stack_id, .kind = kinds[i] };
+		struct site_node *site;
+
+		HASH_FIND(hh, sites->by_key, &key, sizeof(key), site);
+		if (site)
+			attach_stack(&site->site, node);
+	}
+	if (before)
+		drop_stack(sites, before);
 	return 0;
-}
-
-int lt_sites_add_stack(struct lt_sites *sites, const struct lt_event_stack *stack)
-{
-	struct stack_node *node, *known;
-	uint64_t content;
-	int err;
-
-	HASH_FIND(hh, sites->stacks, &stack->stack_id, sizeof(stack->stack_id), node);
-	if (node || !stack->frame_count || stack->frame_count > LT_MAX_FRAMES)
-		return 0;
-	content = content_of(stack);
-	HASH_FIND(hh_content, sites->by_content, &content, sizeof(content), known);
-	/* An id whose acquires came before its frames has a site of its own. */
-	if (known && same_stack(known, stack) && !attach_sites(sites, stack->stack_id, known))
-		return add_alias(sites, stack->stack_id, known->stack_id);
-	if (known && same_stack(known, stack))
-		return 0;
-	err = add_node(sites, stack, content, &node);
-	if (!err)
-		attach_sites(sites, stack->stack_id, node);
-	return err;
 }
 
 size_t lt_sites_count(const struct lt_sites *sites)
@@ -305,6 +222,5 @@ struct lt_site *lt_sites_at(const struct lt_sites *sites, size_t index)
 size_t lt_sites_memory(const struct lt_sites *sites)
 {
 	return sizeof(*sites) + sites->node_memory + sites->capacity * sizeof(sites->nodes[0]) +
-	       HASH_OVERHEAD(hh, sites->by_key) + HASH_OVERHEAD(hh, sites->stacks) +
-	       HASH_OVERHEAD(hh_content, sites->by_content) + HASH_OVERHEAD(hh, sites->aliases);
+	       HASH_OVERHEAD(hh, sites->by_key) + HASH_OVERHEAD(hh, sites->stacks);
 }

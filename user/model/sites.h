@@ -16,7 +16,10 @@ void lt_sites_free(struct lt_sites *sites);
 
 /* The site of (kind, stack id), made when new: 0, -ENOSPC at the bound, -ENOMEM. */
 int lt_sites_find(struct lt_sites *sites, uint8_t kind, uint64_t stack_id, struct lt_site **site);
-/* Stores the frames of a stack, once: 0 also if known already, -ENOSPC at the bound, -ENOMEM. */
+/*
+ * Stores the frames of a stack: 0 also if known already, -ENOSPC at the bound, -ENOMEM.  Only one
+ * that was cut (LT_STACK_PENDING) is replaced, by one that tells more.
+ */
 int lt_sites_add_stack(struct lt_sites *sites, const struct lt_event_stack *stack);
 
 size_t lt_sites_count(const struct lt_sites *sites);

@@ -3,7 +3,7 @@
  * The format of a recording, major version 1.  docs/RECORD_FORMAT.md has the payloads.
  *
  * All integers are little-endian; nothing is aligned or padded.  A string is a u16 length, that
- *many bytes (none of them 0), and a 0 byte, so that a reader may use it where it lies.
+ * many bytes (none of them 0), and a 0 byte, so that a reader may use it where it lies.
  *
  *	file    magic[8]  u16 major  u16 minor  u32 length  u32 check  u32 zero  body[length]
  *	body    u16 n, n * { u8 value, string name, string unit }    the kinds
@@ -16,7 +16,7 @@
  * Versions: the meaning of what is there never changes within a major version.  A new record type,
  * a new flag, or a new field at the end of a payload raises the minor version; a reader passes over
  * them in files of a newer minor than its own, and refuses them as corrupt in all others.  New
- *kinds and counters raise nothing: the body names them.
+ * kinds and counters raise nothing: the body names them.
  */
 #ifndef LT_STREAM_RECORD_FORMAT_H
 #define LT_STREAM_RECORD_FORMAT_H

@@ -50,7 +50,7 @@ static char *find_script(char *text)
 	return first ? first : strrchr(text, ' ');
 }
 
-/* TAG:[TIER]FUNCTION SCRIPT:LINE:COLUMN; V8, src/logging/log.cc.  Older V8 says LazyCompile for JS.
+/* TAG:[TIER]FUNCTION SCRIPT:LINE[:COLUMN]; V8, src/logging/log.cc.  Older V8 says LazyCompile for JS.
  */
 static bool split_v8(char *name, struct lt_source_frame *frame)
 {
@@ -66,8 +66,10 @@ static bool split_v8(char *name, struct lt_source_frame *frame)
 	if (!script)
 		return false;
 	len = strlen(++script);
-	if (!drop_number(script, &len, &column) || !drop_number(script, &len, &line))
+	if (!drop_number(script, &len, &column))
 		return false;
+	if (!drop_number(script, &len, &line))
+		line = column; /* V8 10, of Node 18, tells none */
 	script[-1] = script[len] = '\0';
 	function += strspn(function, "~^+*"); /* CodeKindToMarker() of V8, src/objects */
 	path = behind(script, "file://");

@@ -2,9 +2,10 @@
 /*
  * What the names in perf maps mean.  Pure.
  *
- *	JS:*render file:///srv/page.js:12:3    V8 (node --perf-basic-prof): tag, tier, function,
- *place py::Cart.add:/srv/cart.py              CPython (python3 -X perf) int
- *Cart.add(java.lang.String)         HotSpot (jcmd PID Compiler.perfmap): as it is
+ *	JS:*render file:///srv/page.js:12:3	V8 (node --perf-basic-prof): tag, tier, function, place;
+ *						older ones tell no column
+ *	py::Cart.add:/srv/cart.py		CPython (python3 -X perf)
+ *	int Cart.add(java.lang.String)		HotSpot (jcmd PID Compiler.perfmap): as it is
  */
 #ifndef LT_SYMBOL_JITNAME_H
 #define LT_SYMBOL_JITNAME_H

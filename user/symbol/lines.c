@@ -17,6 +17,7 @@
 #define MAX_NESTING    64         /* namespaces and types around a function */
 #define MAX_SCOPES     1024       /* inlined functions and blocks around an address */
 #define MAX_VISITS     (1U << 22) /* DIEs looked at by one lookup */
+#define MAX_LINKS      8          /* from a DIE to its declaration */
 #define MAX_LINE_BYTES (1U << 28) /* .debug_line, which libdw expands eightfold and more */
 
 struct range {
@@ -31,6 +32,8 @@ struct lt_lines {
 	int supplement_fd;
 	struct range *ranges; /* ascending by low */
 	size_t count, capacity;
+	char *names[LT_MAX_INLINE_DEPTH]; /* of the last lookup, those that no string table holds */
+	size_t name_count;
 };
 
 /* The functions around an address, outermost first: the real one, then what is inlined into it. */
@@ -212,8 +215,10 @@ static int open_supplement(struct lt_lines *lines, struct lt_debuginfod *server,
 		return fd;
 	lines->supplement_fd = fd;
 	lines->supplement_elf = elf_begin(fd, ELF_C_READ, NULL);
-	if (!lines->supplement_elf || take_budget(lines->supplement_elf, budget_bytes))
+	if (!lines->supplement_elf)
 		return -ENODATA;
+	if (take_budget(lines->supplement_elf, budget_bytes))
+		return -E2BIG;
 	lines->supplement = dwarf_begin_elf(lines->supplement_elf, DWARF_C_READ, NULL);
 	if (!lines->supplement || !strings_end(lines->supplement_elf) ||
 	    dwelf_dwarf_gnu_debugaltlink(lines->supplement, &name, &build_id)) /* of its own */
@@ -239,8 +244,11 @@ int lt_lines_open(struct lt_lines **lines, Elf *elf, struct lt_debuginfod *serve
 		return -ENOMEM;
 	opened->supplement_fd = -1;
 	opened->dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
-	if (!opened->dwarf || !strings_end(elf) || open_supplement(opened, server, &left_bytes))
+	if (!opened->dwarf || !strings_end(elf))
 		return -ENODATA;
+	error = open_supplement(opened, server, &left_bytes);
+	if (error)
+		return error == -E2BIG ? error : -ENODATA;
 	error = index_units(opened);
 	if (error)
 		return error;
@@ -249,10 +257,17 @@ int lt_lines_open(struct lt_lines **lines, Elf *elf, struct lt_debuginfod *serve
 	return 0;
 }
 
+static void forget_names(struct lt_lines *lines)
+{
+	while (lines->name_count)
+		free(lines->names[--lines->name_count]);
+}
+
 void lt_lines_close(struct lt_lines *lines)
 {
 	if (!lines)
 		return;
+	forget_names(lines);
 	dwarf_end(lines->dwarf);
 	dwarf_end(lines->supplement);
 	elf_end(lines->supplement_elf);
@@ -325,19 +340,97 @@ static void find_inlined(struct chain *chain, uint64_t address)
 }
 
 /* Attributes of an inlined or concrete function mostly stand at its abstract origin. */
-static const char *function_name(Dwarf_Die *die)
+static const char *string_attribute(Dwarf_Die *die, unsigned name)
 {
-	static const unsigned names[] = { DW_AT_linkage_name, DW_AT_MIPS_linkage_name, DW_AT_name };
+	Dwarf_Attribute attribute;
+	const char *text = dwarf_formstring(dwarf_attr_integrate(die, name, &attribute));
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+	return text ? text : "";
+}
+
+/* Where the function stands among its namespaces and classes. */
+static Dwarf_Die declaration_of(Dwarf_Die die)
+{
+	for (int links = 0; links < MAX_LINKS; links++) {
 		Dwarf_Attribute attribute;
-		const char *name =
-			dwarf_formstring(dwarf_attr_integrate(die, names[i], &attribute));
+		Dwarf_Die next;
 
-		if (name && *name)
-			return name;
+		if (!dwarf_formref_die(dwarf_attr(&die, DW_AT_abstract_origin, &attribute),
+				       &next) &&
+		    !dwarf_formref_die(dwarf_attr(&die, DW_AT_specification, &attribute), &next))
+			break;
+		die = next;
 	}
-	return "";
+	return die;
+}
+
+/* The DIEs around the one at offset, outermost first.  libdw's own search has no bounds. */
+static size_t find_parents(struct chain *chain, const Dwarf_Die *unit, Dwarf_Off offset,
+			   Dwarf_Die parents[MAX_NESTING])
+{
+	Dwarf_Die parent = *unit, die, next;
+
+	for (size_t count = 0; count < MAX_NESTING && first_child(chain, &parent, &next);) {
+		do /* children come in ascending order, each one before its own children */
+			die = next;
+		while (next_sibling(chain, &next) && dwarf_dieoffset(&next) <= offset);
+		if (dwarf_dieoffset(&die) == offset)
+			return count;
+		parents[count++] = parent = die;
+	}
+	return 0;
+}
+
+/* "" when it is no part of a name. */
+static const char *scope_name(Dwarf_Die *die)
+{
+	int tag = dwarf_tag(die);
+	const char *name = string_attribute(die, DW_AT_name);
+
+	if (tag == DW_TAG_namespace)
+		return *name ? name : "(anonymous namespace)";
+	return tag == DW_TAG_structure_type || tag == DW_TAG_class_type ||
+			       tag == DW_TAG_union_type || tag == DW_TAG_subprogram
+		       ? name
+		       : "";
+}
+
+/* With the namespaces and classes around it. */
+static const char *qualify(struct lt_lines *lines, struct chain *chain, const Dwarf_Die *die,
+			   const char *name)
+{
+	Dwarf_Die declaration = declaration_of(*die), parents[MAX_NESTING], unit;
+	char text[LT_MAX_NAME];
+	size_t count, len = 0;
+
+	if (!dwarf_diecu(&declaration, &unit, NULL, NULL))
+		return name;
+	count = find_parents(chain, &unit, dwarf_dieoffset(&declaration), parents);
+	for (size_t i = 0; i < count && len < sizeof(text); i++) {
+		const char *scope = scope_name(&parents[i]);
+
+		if (*scope)
+			len += (size_t)snprintf(text + len, sizeof(text) - len,
+						"%.*s::", LT_MAX_NAME, scope);
+	}
+	if (!len || len + strnlen(name, sizeof(text)) >= sizeof(text))
+		return name;
+	strcpy(text + len, name);
+	lines->names[lines->name_count] = strdup(text);
+	return lines->names[lines->name_count] ? lines->names[lines->name_count++] : name;
+}
+
+/* GCC gives no linkage names to what is local: to unnamed namespaces, to types in functions. */
+static const char *function_name(struct lt_lines *lines, struct chain *chain, Dwarf_Die *die)
+{
+	const char *name = string_attribute(die, DW_AT_linkage_name);
+
+	if (!*name)
+		name = string_attribute(die, DW_AT_MIPS_linkage_name);
+	if (*name)
+		return name;
+	name = string_attribute(die, DW_AT_name);
+	return *name ? qualify(lines, chain, die, name) : name;
 }
 
 static uint64_t call_attribute(Dwarf_Die *die, unsigned name)
@@ -391,8 +484,9 @@ static size_t lookup_in_unit(struct lt_lines *lines, Dwarf_Off offset, uint64_t 
 	for (size_t i = 0; i < count; i++) {
 		struct lt_source_frame *frame = &frames[count - 1 - i];
 
-		*frame = (struct lt_source_frame){ .function = function_name(&chain.dies[i]),
-						   .inlined = i > 0 };
+		*frame = (struct lt_source_frame){
+			.function = function_name(lines, &chain, &chain.dies[i]), .inlined = i > 0
+		};
 		if (i + 1 < chain.count)
 			place_of_call(&unit, &chain.dies[i + 1], frame);
 		else
@@ -406,6 +500,7 @@ size_t lt_lines_lookup(struct lt_lines *lines, uint64_t address,
 {
 	size_t low = 0, high = lines->count, count = 0;
 
+	forget_names(lines);
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 

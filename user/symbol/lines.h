@@ -22,8 +22,8 @@ bool lt_lines_present(Elf *elf); /* has .debug_info */
 
 /*
  * elf must outlive the result.  server (or NULL) is asked for its supplementary file. *budget_bytes
- * is lessened by the memory that its sections take; -E2BIG when it does not suffice, -ENODATA
- * without (usable) debug information.
+ * is lessened by the memory that its sections take; -E2BIG when it does not suffice (or one section
+ * is too large), -ENODATA without (usable) debug information.
  */
 int lt_lines_open(struct lt_lines **lines, Elf *elf, struct lt_debuginfod *server,
 		  uint64_t *budget_bytes);
@@ -31,7 +31,8 @@ void lt_lines_close(struct lt_lines *lines);
 
 /*
  * Fills frames, innermost first, and returns their number, 0 if the address is unknown.  Functions
- * are named as the linker knows them; only the last one's may be "".  Strings are borrowed.
+ * are named as the linker knows them, or else as the source does ("ns::Class::name"); only the last
+ * one's may be "".  Strings are borrowed until the next call.
  */
 size_t lt_lines_lookup(struct lt_lines *lines, uint64_t address,
 		       struct lt_source_frame frames[LT_MAX_INLINE_DEPTH]);

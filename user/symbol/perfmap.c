@@ -22,6 +22,9 @@
 #define MAX_RANGES     (1U << 20)
 #define BLOCK_BYTES    16384 /* a longer line names nothing */
 #define TAIL_BYTES     64
+#define REREAD_BYTES   (4LL << 20) /* read again in one period; larger files once in a period */
+#define REREAD_NS      1000000000ULL
+#define REREAD_SHARE   10   /* ... and for no more than this part of our time */
 #define STATUS_BYTES   4096 /* "Uid:" stands before all that may be long */
 
 struct range {
@@ -30,7 +33,8 @@ struct range {
 };
 
 struct lt_perfmap {
-	int root_fd; /* the target's root folder */
+	int proc_fd; /* of the target: /proc/PID */
+	int root_fd; /* its root folder */
 	char path[32];
 	uid_t owner;
 	time_t started; /* the target */
@@ -43,16 +47,18 @@ struct lt_perfmap {
 	size_t tail_bytes;
 	void *ranges; /* disjoint; tsearch(3) */
 	size_t count;
-	bool capped; /* and said so */
+	off_t reread_bytes;    /* in this period */
+	uint64_t reread_ns;    /* the period's end */
+	bool capped, rejected; /* and said so */
 	char text[LT_MAX_NAME];
 };
 
 LT_CLEANUP(struct lt_perfmap *, lt_perfmap_free)
 
 /* The effective user, proc_pid_status(5). */
-static int read_owner(const struct lt_process *process, uid_t *owner)
+static int read_owner(int proc_fd, uid_t *owner)
 {
-	_lt_close_ int fd = openat(process->proc_fd, "status", O_RDONLY | O_CLOEXEC);
+	_lt_close_ int fd = openat(proc_fd, "status", O_RDONLY | O_CLOEXEC);
 	char status[STATUS_BYTES];
 	const char *line;
 	ssize_t len;
@@ -84,11 +90,14 @@ int lt_perfmap_new(struct lt_perfmap **map, const struct lt_process *process)
 
 	if (!made)
 		return -ENOMEM;
-	made->fd = -1;
+	made->fd = made->root_fd = -1;
+	made->proc_fd = fcntl(process->proc_fd, F_DUPFD_CLOEXEC, 0);
+	if (made->proc_fd < 0)
+		return -errno;
 	made->root_fd = openat(process->proc_fd, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (made->root_fd < 0)
 		return -errno;
-	error = read_owner(process, &made->owner);
+	error = read_owner(made->proc_fd, &made->owner);
 	if (error)
 		return error;
 	made->started = start_time(process->start_ticks);
@@ -114,6 +123,7 @@ void lt_perfmap_free(struct lt_perfmap *map)
 	forget(map);
 	lt_close_p(&map->fd);
 	lt_close_p(&map->root_fd);
+	lt_close_p(&map->proc_fd);
 	free(map);
 }
 
@@ -274,25 +284,80 @@ static int open_path(const struct lt_perfmap *map)
 	return openat(tmp_fd, map->path + strlen("tmp/"), O_PATH | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* A pid is reused, and its file in /tmp outlives a process: an older one is another's. */
-static bool is_trusted(const struct lt_perfmap *map, const struct stat *status)
+/*
+ * NULL, or why the file is not taken.  A pid is reused, and its file in /tmp outlives a process: an
+ * older one is another's.
+ */
+static const char *distrust(struct lt_perfmap *map, const struct stat *status)
 {
-	return S_ISREG(status->st_mode) && (!status->st_uid || status->st_uid == map->owner) &&
-	       status->st_mtime >= map->started - 1;
+	if (!S_ISREG(status->st_mode))
+		return "it is no regular file";
+	read_owner(map->proc_fd, &map->owner); /* may change; the last one remains at its end */
+	if (status->st_uid && status->st_uid != map->owner)
+		return "it belongs to another user";
+	return status->st_mtime >= map->started - 1 ? NULL : "it is older than the process";
 }
 
-static void refresh(struct lt_perfmap *map)
+/* A new fd of the file, or -1. */
+static int open_trusted(struct lt_perfmap *map, struct stat *status)
 {
 	_lt_close_ int inode_fd = open_path(map), fd = -1;
-	struct stat status;
+	const char *reason;
 
-	if (inode_fd < 0)
-		return; /* removed: what is known stays known */
-	fd = lt_regular_reopen(inode_fd);
-	if (fd < 0 || fstat(fd, &status) || !is_trusted(map, &status))
-		return;
-	if (map->fd < 0 || status.st_dev != map->device || status.st_ino != map->inode ||
-	    status.st_size < map->read_bytes || !tail_agrees(map, fd))
+	if (inode_fd < 0 || fstat(inode_fd, status))
+		return -1;
+	reason = distrust(map, status);
+	if (!reason) {
+		fd = lt_regular_reopen(inode_fd);
+		return fd < 0 || fstat(fd, status) ? -1 : lt_take_fd(&fd);
+	}
+	if (!map->rejected)
+		lt_warn("/%s of the target is not read: %s", map->path, reason);
+	map->rejected = true;
+	return -1;
+}
+
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000ULL + (uint64_t)time.tv_nsec;
+}
+
+/* A file that is replaced all the time must not keep us busy. */
+static bool may_reread(struct lt_perfmap *map)
+{
+	if (now() >= map->reread_ns)
+		map->reread_bytes = 0;
+	return map->reread_bytes < REREAD_BYTES;
+}
+
+static void count_reread(struct lt_perfmap *map, uint64_t start_ns)
+{
+	uint64_t end_ns = now(), pause_ns = (end_ns - start_ns) * REREAD_SHARE;
+
+	if (!map->reread_bytes || map->read_bytes >= REREAD_BYTES)
+		map->reread_ns = end_ns + (pause_ns > REREAD_NS ? pause_ns : REREAD_NS);
+	map->reread_bytes += map->read_bytes;
+}
+
+/* False if what is known can no longer be named. */
+static bool refresh(struct lt_perfmap *map)
+{
+	struct stat status;
+	_lt_close_ int fd = open_trusted(map, &status);
+	uint64_t start_ns = now();
+	bool same_inode, reread;
+
+	if (fd < 0)
+		return true; /* removed: what is known stays known */
+	same_inode = map->fd >= 0 && status.st_dev == map->device && status.st_ino == map->inode;
+	reread = map->fd >= 0 &&
+		 (!same_inode || status.st_size < map->read_bytes || !tail_agrees(map, fd));
+	if (reread && !may_reread(map))
+		return !same_inode; /* the names of one written over are lost */
+	if (reread)
 		forget(map);
 	lt_close_p(&map->fd);
 	map->fd = lt_take_fd(&fd);
@@ -301,6 +366,9 @@ static void refresh(struct lt_perfmap *map)
 	if (status.st_size > MAX_FILE_BYTES)
 		cap(map);
 	read_lines(map, status.st_size < MAX_FILE_BYTES ? status.st_size : MAX_FILE_BYTES);
+	if (reread)
+		count_reread(map, start_ns);
+	return true;
 }
 
 bool lt_perfmap_lookup(struct lt_perfmap *map, uint64_t address, struct lt_source_frame *frame)
@@ -308,9 +376,8 @@ bool lt_perfmap_lookup(struct lt_perfmap *map, uint64_t address, struct lt_sourc
 	struct range *const *found, wanted = { address, address + 1, 0 };
 	ssize_t len;
 
-	if (address == UINT64_MAX)
+	if (address == UINT64_MAX || !refresh(map))
 		return false;
-	refresh(map);
 	found = tfind(&wanted, &map->ranges, compare);
 	if (!found)
 		return false;

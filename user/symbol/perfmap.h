@@ -5,7 +5,7 @@
  * A runtime adds lines while it compiles, or writes the whole file anew when told to; a later line
  * takes the addresses of an earlier one.  The file is hostile: it is read only if it is a regular
  * file of the target's user (or of root) in the target's own /tmp, not older than the target, and
- * its size is bounded.  Not thread-safe.
+ * its size and the work of reading it again are bounded.  Not thread-safe.
  */
 #ifndef LT_SYMBOL_PERFMAP_H
 #define LT_SYMBOL_PERFMAP_H

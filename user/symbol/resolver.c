@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "symbol/resolver.h"
 
+#include <elfutils/libdwelf.h>
 #include <errno.h>
 #include <gelf.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "symbol/debugdata.h"
 #include "symbol/debugfile.h"
 #include "symbol/debuginfod.h"
@@ -19,6 +21,16 @@
 /* Debug sections held in memory at once; files beyond it are known by their symbols alone. */
 #define MAX_DEBUG_BYTES (1ULL << 30)
 
+/* Tells a file from another one, and from what is written over it in place. */
+struct identity {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec changed;
+	uint8_t build_id[LT_MAX_BUILD_ID];
+	uint32_t build_id_len; /* 0: go by size and changed */
+};
+
 /*
  * One ELF file, shared by all of its mappings.  Opened when a first address hits it.  Files are
  * read, not mapped: a target may shorten a mapped file and so kill its reader with SIGBUS.
@@ -26,11 +38,11 @@
 struct file {
 	unsigned references;
 	int fd;
-	dev_t device;
-	ino_t inode;
+	struct identity identity; /* when it was added */
 	char *path;
 	bool opened;
-	Elf *elf; /* NULL: not an ELF file */
+	bool replaced; /* its content is, or may be, no longer what was mapped */
+	Elf *elf;      /* NULL: not an ELF file */
 	int debug_fd;
 	Elf *debug_elf; /* NULL: no separate debug file */
 	struct lt_buf mini_image;
@@ -43,6 +55,7 @@ struct file {
 struct module {
 	uint64_t start, end, file_offset;
 	struct file *file; /* NULL: nothing to read */
+	bool named;        /* has a path in the file system, though there may be nothing to read */
 };
 
 struct lt_resolver {
@@ -138,6 +151,38 @@ void lt_resolver_stop_network(struct lt_resolver *resolver)
 		lt_debuginfod_stop(resolver->debuginfod);
 }
 
+static bool same_content(const struct identity *a, const struct identity *b)
+{
+	return a->size == b->size && a->changed.tv_sec == b->changed.tv_sec &&
+	       a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+static bool same_build_id(const struct identity *a, const uint8_t *build_id, size_t len)
+{
+	return a->build_id_len == len && !memcmp(a->build_id, build_id, len);
+}
+
+static bool same_identity(const struct identity *a, const struct identity *b)
+{
+	return a->device == b->device && a->inode == b->inode &&
+	       same_build_id(a, b->build_id, b->build_id_len) &&
+	       (a->build_id_len || same_content(a, b));
+}
+
+/* What the inode itself tells; false if fd is no regular file. */
+static bool identify(int fd, struct identity *identity)
+{
+	struct stat status;
+
+	if (fd < 0 || fstat(fd, &status) || !S_ISREG(status.st_mode))
+		return false;
+	identity->device = status.st_dev;
+	identity->inode = status.st_ino;
+	identity->size = status.st_size;
+	identity->changed = status.st_mtim;
+	return true;
+}
+
 static struct file *new_file(const char *path)
 {
 	struct file *file = calloc(1, sizeof(*file));
@@ -152,27 +197,29 @@ static struct file *new_file(const char *path)
 }
 
 /* Takes a reference of the file that is known already, or makes a new one, which takes over *fd. */
-static int get_file(struct lt_resolver *resolver, const char *path, int *fd, struct file **file)
+static int get_file(struct lt_resolver *resolver, const struct lt_event_module *module, int *fd,
+		    struct file **file)
 {
+	struct identity identity = { .build_id_len = module->build_id_len };
 	struct file *made;
-	struct stat status;
 
-	if (*fd < 0 || fstat(*fd, &status) || !S_ISREG(status.st_mode))
+	if (!identify(*fd, &identity))
 		return 0;
+	if (module->build_id_len)
+		memcpy(identity.build_id, module->build_id, module->build_id_len);
 	for (size_t i = 0; i < resolver->count; i++) {
 		struct file *known = resolver->modules[i].file;
 
-		if (known && known->device == status.st_dev && known->inode == status.st_ino) {
+		if (known && same_identity(&known->identity, &identity)) {
 			known->references++;
 			*file = known;
 			return 0;
 		}
 	}
-	made = new_file(path);
+	made = new_file(module->path);
 	if (!made)
 		return -ENOMEM;
-	made->device = status.st_dev;
-	made->inode = status.st_ino;
+	made->identity = identity;
 	made->fd = lt_take_fd(fd);
 	*file = made;
 	return 0;
@@ -224,10 +271,9 @@ int lt_resolver_add_module(struct lt_resolver *resolver, const struct lt_event_m
 	_lt_cleanup_(put_file_p) struct file *file = NULL;
 	int error;
 
-	if (module->start >= module->end)
+	if (module->start >= module->end || module->build_id_len > LT_MAX_BUILD_ID)
 		return -EINVAL;
-	error = fd < 0 ? get_vdso(module, &file)
-		       : get_file(resolver, module->path, &owned_fd, &file);
+	error = fd < 0 ? get_vdso(module, &file) : get_file(resolver, module, &owned_fd, &file);
 	if (error)
 		return error;
 	if (resolver->count == resolver->capacity) {
@@ -248,6 +294,7 @@ int lt_resolver_add_module(struct lt_resolver *resolver, const struct lt_event_m
 		.end = module->end,
 		.file_offset = module->file_offset,
 		.file = lt_take_ptr(file),
+		.named = module->path[0] == '/' && strncmp(module->path, "/memfd:", 7),
 	};
 	return 0;
 }
@@ -269,17 +316,27 @@ static Elf *open_elf(int fd)
 	return take_program(elf_begin(fd, ELF_C_READ, NULL));
 }
 
+/*
+ * By the build-id, which the linker makes of the content; else by size and time.  What never was a
+ * program may change as it likes: JIT code in a memory file.
+ */
+static bool is_replaced(Elf *elf, const struct identity *was, const struct identity *is)
+{
+	const void *build_id;
+	ssize_t len;
+
+	if (!was->build_id_len)
+		return elf && !same_content(was, is);
+	len = elf ? dwelf_elf_gnu_build_id(elf, &build_id) : 0;
+	return len <= 0 ||
+	       !same_build_id(was, build_id, len < LT_MAX_BUILD_ID ? (size_t)len : LT_MAX_BUILD_ID);
+}
+
 /* What cannot be opened stays NULL: the file is known less. */
-static void open_file(struct lt_resolver *resolver, struct file *file)
+static void load_file(struct lt_resolver *resolver, struct file *file)
 {
 	uint64_t *budget_bytes = &resolver->debug_budget_bytes, before = *budget_bytes;
 
-	if (file->opened)
-		return;
-	file->opened = true;
-	file->elf = open_elf(file->fd);
-	if (!file->elf)
-		return;
 	if (!lt_lines_present(file->elf))
 		file->debug_fd = lt_debugfile_open(file->elf, file->fd, file->path,
 						   resolver->debuginfod);
@@ -288,11 +345,30 @@ static void open_file(struct lt_resolver *resolver, struct file *file)
 	else if (!lt_debugdata_read(file->elf, &file->mini_image, budget_bytes))
 		file->mini_elf =
 			take_program(elf_memory(file->mini_image.data, file->mini_image.len));
-	lt_lines_open(&file->lines, file->debug_elf ? file->debug_elf : file->elf,
-		      resolver->debuginfod, budget_bytes);
+	if (lt_lines_open(&file->lines, file->debug_elf ? file->debug_elf : file->elf,
+			  resolver->debuginfod, budget_bytes) == -E2BIG)
+		lt_warn("debug information of %s is too large: functions only", file->path);
 	file->debug_bytes = before - *budget_bytes;
 	lt_functions_load(&file->functions, (Elf *[]){ file->elf, file->debug_elf, file->mini_elf },
 			  3);
+}
+
+static void open_file(struct lt_resolver *resolver, struct file *file)
+{
+	struct identity before = { .size = 0 }, behind = { .size = 0 };
+
+	if (file->opened)
+		return;
+	file->opened = true;
+	file->elf = open_elf(file->fd);
+	file->replaced = !identify(file->fd, &before) ||
+			 is_replaced(file->elf, &file->identity, &before);
+	if (file->elf && !file->replaced) {
+		load_file(resolver, file);
+		file->replaced = !identify(file->fd, &behind) || !same_content(&before, &behind);
+	}
+	if (file->replaced)
+		lt_debug("%s was replaced: its old code stays unnamed", file->path);
 }
 
 static const struct module *find_module(const struct lt_resolver *resolver, uint64_t pc)
@@ -325,31 +401,61 @@ static bool address_of(Elf *elf, uint64_t offset, uint64_t *address)
 	return false;
 }
 
-static size_t lookup_raw(struct lt_resolver *resolver, uint64_t pc, struct lt_source_frame *frames)
+/* As C++ and Rust compilers do it. */
+static bool is_mangled(const char *name)
 {
-	const struct module *module = find_module(resolver, pc);
-	struct file *file = module ? module->file : NULL;
+	return name[0] == '_' && (name[1] == 'Z' || name[1] == 'R');
+}
+
+static size_t lookup_file(const struct module *module, uint64_t pc, struct lt_source_frame *frames)
+{
+	const struct file *file = module->file;
 	const char *name = NULL;
 	uint64_t address;
 	size_t count = 0;
 
-	if (!file)
-		return 0;
-	open_file(resolver, file);
-	if (!file->elf ||
-	    !address_of(file->elf, pc - module->start + module->file_offset, &address))
+	if (!address_of(file->elf, pc - module->start + module->file_offset, &address))
 		return 0;
 	if (file->lines)
 		count = lt_lines_lookup(file->lines, address, frames);
-	if (count && *frames[count - 1].function)
+	if (count && is_mangled(frames[count - 1].function))
 		return count;
 	if (file->functions)
 		name = lt_functions_name(file->functions, address);
 	if (!count && name)
-		frames[count++] = (struct lt_source_frame){ .file = "" };
-	if (count)
-		frames[count - 1].function = name ? name : "";
+		frames[count++] = (struct lt_source_frame){ .file = "", .function = "" };
+	/* The linker's name of a C++ function tells more than the source's: overloads. */
+	if (name && (!*frames[count - 1].function || is_mangled(name)))
+		frames[count - 1].function = name;
 	return count;
+}
+
+static bool lookup_jit(struct lt_resolver *resolver, uint64_t pc, struct lt_source_frame *frame)
+{
+	return resolver->perfmap &&
+	       lt_perfmap_lookup(resolver->perfmap, lt_address_plain(pc), frame);
+}
+
+/*
+ * Runtimes put JIT code into anonymous memory and into memory files, which hold no program; a perf
+ * map that names the code of a program is an old one.
+ */
+static size_t lookup_raw(struct lt_resolver *resolver, uint64_t pc, struct lt_source_frame *frames,
+			 bool *jit)
+{
+	const struct module *module = find_module(resolver, pc);
+	struct file *file = module ? module->file : NULL;
+
+	*jit = false;
+	if (file)
+		open_file(resolver, file);
+	if (file && file->replaced)
+		return 0;
+	if (file && file->elf)
+		return lookup_file(module, pc, frames);
+	if (!module || !module->named || file)
+		*jit = lookup_jit(resolver, pc, frames);
+	return *jit;
 }
 
 /* Replaces borrowed strings by own ones. */
@@ -370,13 +476,10 @@ static int own_strings(struct lt_source_frame *frames, size_t count, bool mangle
 int lt_resolver_lookup(struct lt_resolver *resolver, uint64_t pc, struct lt_event_symbol *symbol)
 {
 	struct lt_source_frame frames[LT_MAX_INLINE_DEPTH];
-	size_t count = lookup_raw(resolver, pc, frames);
-	bool jit = !count && resolver->perfmap &&
-		   lt_perfmap_lookup(resolver->perfmap, lt_address_plain(pc), &frames[0]);
-	int error;
+	bool jit;
+	size_t count = lookup_raw(resolver, pc, frames, &jit);
+	int error = own_strings(frames, count, !jit);
 
-	count += jit;
-	error = own_strings(frames, count, !jit);
 	if (error)
 		return error;
 	free_strings(resolver->frames, resolver->frame_count);

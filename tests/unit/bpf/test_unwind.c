@@ -156,10 +156,10 @@ static void test_register_in_leaf(void **state)
 		scene.regs.rip = before;
 		EXPECT(LT_STACK_UNSUPPORTED, before, a);
 	}
-	for (__u32 number = 0; number < 256; number += number < 20 ? 1 : 59) {
+	for (__u32 number = 0; number < 16; number++) {
 		__u64 a;
 
-		if (number < 16 && seen & 1u << number)
+		if (seen & 1u << number)
 			continue;
 		a = function(LT_RULE(LT_CFA_REGISTER, number, 0, 16));
 		begin(a, SP, 0);
@@ -250,10 +250,6 @@ static void test_register_after_signal(void **state)
 		begin(trampoline, SP, 0);
 		EXPECT(LT_STACK_COMPLETE, trampoline + 1, a, end);
 	}
-	put_context(SP, function(LT_RULE(LT_CFA_REGISTER, 16, 0, 0)), stack, 0);
-	begin(trampoline, SP, 0);
-	(void)stack_walk(&scene.regs, native.thread);
-	assert_int_equal(native.thread->stack.end, LT_STACK_UNSUPPORTED);
 }
 
 static void test_signal_ends(void **state)
@@ -362,7 +358,7 @@ static void test_frame_pointer(void **state)
 		begin(a, SP, bp);
 		EXPECT(LT_STACK_NO_FRAME, a);
 		memcpy(code - calls[i].length, calls[i].code, calls[i].length);
-		EXPECT(LT_STACK_COMPLETE, a, end);
+		EXPECT(LT_STACK_UNSURE, a, end);
 	}
 	assert_int_equal(native.thread->draft.needs_bp, 1);
 }
@@ -380,7 +376,7 @@ static void test_frame_pointer_chain(void **state)
 	put(SP + 0xc8, a);
 	begin(a, SP, SP + 0x40);
 	/* The psABI: RBP is 0 in the outermost frame. */
-	EXPECT(LT_STACK_COMPLETE, a, b, c, a);
+	EXPECT(LT_STACK_UNSURE, a, b, c, a);
 	put(SP + 0xc0, SP + 0x40); /* turns back */
 	EXPECT(LT_STACK_NO_FRAME, a, b, c, a);
 	put(SP + 0xc0, SP + 0xd4); /* climbs askew */
@@ -388,7 +384,7 @@ static void test_frame_pointer_chain(void **state)
 	put(SP + 0xc0, SP + 0x1000);
 	put(SP + 0x1000, 0);
 	put(SP + 0x1008, 0); /* an outermost frame made by hand */
-	EXPECT(LT_STACK_COMPLETE, a, b, c, a);
+	EXPECT(LT_STACK_UNSURE, a, b, c, a);
 	put(SP + 0x1008, NOWHERE);
 	EXPECT(LT_STACK_NO_CODE, a, b, c, a);
 	put(SP + 0xc0, BEYOND);
@@ -469,7 +465,7 @@ static void test_return_trap_by_frame_pointer(void **state)
 	native.utask.return_instances = &trap;
 	put(SP + 0x48, NOWHERE);
 	begin(a, SP, SP + 0x40);
-	EXPECT(LT_STACK_COMPLETE, a, end);
+	EXPECT(LT_STACK_UNSURE, a, end);
 }
 
 /* Recursion: as many frames as there is room for, and one more. */
