@@ -570,7 +570,8 @@ int lt_modules_place_stack(struct lt_modules *modules, struct lt_event_stack *st
 	read_watch(modules);
 	if (modules->stale && lt_tenancy_unresolved(&modules->tenancy, stack, time_ns))
 		err = lt_modules_update(modules, time_ns);
-	lt_tenancy_cut(&modules->tenancy, stack, time_ns);
+	if (lt_tenancy_cut(&modules->tenancy, stack, time_ns))
+		lt_tracer_resend_stacks(modules->tracer);
 	for (uint16_t i = 0; i < stack->frame_count; i++) {
 		uint64_t address = stack->frames[i] - 1;
 		const struct module *module = overlapped(modules, address, address + 1);

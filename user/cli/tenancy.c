@@ -38,6 +38,7 @@ static void open_window(struct lt_tenancy *tenancy, uint64_t start, uint64_t end
 			from_ns = slot->from_ns;
 	}
 	*slot = (struct lt_window){ start, end, from_ns, OPEN };
+	tenancy->quiet_ns = OPEN;
 	tenancy->window_count++;
 }
 
@@ -95,13 +96,16 @@ bool lt_tenancy_close(struct lt_tenancy *tenancy, uint64_t looked_ns, uint64_t n
 {
 	bool closed = false, cut;
 
+	tenancy->quiet_ns = 0;
 	for (size_t i = 0; i < filled(tenancy->window_count, LT_WINDOWS); i++) {
 		struct lt_window *window = &tenancy->windows[i];
 
-		if (window->to_ns != OPEN || window->from_ns > looked_ns)
-			continue;
-		window->to_ns = now_ns;
-		closed = true;
+		if (window->to_ns == OPEN && window->from_ns <= looked_ns) {
+			window->to_ns = now_ns;
+			closed = true;
+		}
+		if (window->to_ns > tenancy->quiet_ns)
+			tenancy->quiet_ns = window->to_ns;
 	}
 	cut = closed && tenancy->cut;
 	if (closed)
@@ -157,22 +161,27 @@ bool lt_tenancy_unresolved(const struct lt_tenancy *tenancy, const struct lt_eve
 	return false;
 }
 
-void lt_tenancy_cut(struct lt_tenancy *tenancy, struct lt_event_stack *stack, uint64_t time_ns)
+bool lt_tenancy_cut(struct lt_tenancy *tenancy, struct lt_event_stack *stack, uint64_t time_ns)
 {
 	uint16_t first = stack->frame_count;
+	bool closed = false;
 
 	for (size_t w = 0; w < filled(tenancy->window_count, LT_WINDOWS); w++) {
 		const struct lt_window *window = &tenancy->windows[w];
 
 		if (time_ns < window->from_ns || time_ns >= window->to_ns)
 			continue;
-		for (uint16_t i = 0; i < first; i++)
-			if (inside(stack->frames[i] - 1, window->start, window->end))
-				first = i;
+		for (uint16_t i = 0; i < first; i++) {
+			if (!inside(stack->frames[i] - 1, window->start, window->end))
+				continue;
+			first = i;
+			closed = window->to_ns != OPEN;
+		}
 	}
 	if (first == stack->frame_count)
-		return;
+		return false;
 	stack->frame_count = first + 1;
 	stack->end = LT_STACK_PENDING;
-	tenancy->cut++;
+	tenancy->cut += !closed;
+	return closed;
 }

@@ -34,6 +34,7 @@ struct lt_tenancy {
 	struct lt_tenant arrived[LT_TENANTS], left[LT_TENANTS];
 	struct lt_window windows[LT_WINDOWS];
 	unsigned int arrived_count, left_count, window_count; /* ever */
+	uint64_t quiet_ns; /* no window reaches beyond; UINT64_MAX: one is open */
 	uint64_t heard_ns; /* some of what came before was not told, or forgotten */
 	unsigned int cut;  /* stacks, since the last window closed */
 };
@@ -61,7 +62,16 @@ uint64_t lt_tenancy_tag(const struct lt_tenancy *tenancy, uint64_t address, uint
 /* True if an arrival that this time and address depends on is not resolved. */
 bool lt_tenancy_unresolved(const struct lt_tenancy *tenancy, const struct lt_event_stack *stack,
 			   uint64_t time_ns);
-/* Cuts a stack behind the first frame in a window; plain addresses. */
-void lt_tenancy_cut(struct lt_tenancy *tenancy, struct lt_event_stack *stack, uint64_t time_ns);
+/* False: nothing of that time is in doubt.  Cheap. */
+static inline bool lt_tenancy_doubtful(const struct lt_tenancy *tenancy, uint64_t time_ns)
+{
+	return time_ns < tenancy->quiet_ns;
+}
+
+/*
+ * Cuts a stack behind the first frame in a window; plain addresses.  True: the window is closed, so
+ * that lt_tenancy_close() will not tell of it.
+ */
+bool lt_tenancy_cut(struct lt_tenancy *tenancy, struct lt_event_stack *stack, uint64_t time_ns);
 
 #endif

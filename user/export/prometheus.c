@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/format.h"
 #include "base/utf8.h"
+#include "export/caller.h"
 #include "export/export.h"
 #include "report/counters.h"
 
@@ -157,12 +158,17 @@ static const struct site_family {
 	  time_to_limit },
 };
 
-static const char *top_function(const struct lt_report_site *site)
+/* What a person would recognise the site by; of nameless code the place, to be looked up. */
+static void write_function(struct lt_buf *out, const struct lt_report_site *site)
 {
-	for (size_t i = 0; i < site->frame_count; i++)
-		if (site->frames[i].function[0])
-			return site->frames[i].function;
-	return "";
+	const struct lt_report_frame *caller = lt_caller_find(site);
+	_lt_buf_ struct lt_buf address = { 0 };
+
+	if (caller && !caller->function[0])
+		lt_caller_address(&address, caller, false);
+	if (address.error)
+		out->error = address.error;
+	write_label(out, "function", address.data ? address.data : caller ? caller->function : "");
 }
 
 static void write_site_labels(struct lt_buf *out, const struct lt_report_site *site, bool other)
@@ -172,7 +178,7 @@ static void write_site_labels(struct lt_buf *out, const struct lt_report_site *s
 		write_label(out, "stack", "other");
 	else
 		lt_buf_printf(out, ",stack=\"%016" PRIx64 "\"", site->stack_id);
-	write_label(out, "function", top_function(site));
+	write_function(out, site);
 }
 
 static void write_site_family(struct lt_buf *out, const struct lt_report *report,

@@ -6,6 +6,7 @@
 
 #include "base/format.h"
 #include "base/utf8.h"
+#include "export/caller.h"
 #include "export/export.h"
 #include "export/text_lines.h"
 #include "report/counters.h"
@@ -243,13 +244,50 @@ static void put_evidence(struct lt_lines *lines, const struct lt_report_site *si
 	lt_lines_end(lines, 3);
 }
 
+static bool has_stack(const struct lt_report_site *site, bool verbose)
+{
+	return verbose || looks[site->evidence.verdict].full;
+}
+
+static size_t shown_frames(const struct lt_report_site *site, bool verbose)
+{
+	return verbose || site->frame_count <= BRIEF_FRAMES ? site->frame_count : BRIEF_FRAMES;
+}
+
+static bool is_made_at_run_time(const struct lt_report_frame *frame)
+{
+	return !frame->function[0] && !frame->file[0] && !frame->module[0];
+}
+
+static bool shows_nameless_code(const struct lt_report_site *site, bool verbose)
+{
+	if (!has_stack(site, verbose))
+		return site->frame_count && is_made_at_run_time(lt_caller_find(site));
+	for (size_t i = 0; i < shown_frames(site, verbose); i++)
+		if (is_made_at_run_time(&site->frames[i]))
+			return true;
+	return false;
+}
+
+/* Once a report: what makes the run times write the perf maps that we read. */
+static void put_how_to_name(struct lt_lines *lines, const struct lt_report *report, bool verbose)
+{
+	for (size_t i = 0; i < report->site_count; i++) {
+		if (!shows_nameless_code(&report->sites[i], verbose))
+			continue;
+		lt_lines_printf(lines,
+				"code made at run time has no names: jcmd %" PRIu32
+				" Compiler.perfmap (Java), node --perf-basic-prof, python3 -X perf",
+				report->target.pid);
+		lt_lines_end(lines, 2);
+		return;
+	}
+}
+
 static void put_site(struct lt_lines *lines, const struct lt_report_site *site, size_t rank,
 		     bool verbose)
 {
-	size_t frames = verbose || site->frame_count <= BRIEF_FRAMES ? site->frame_count
-								     : BRIEF_FRAMES;
-
-	if (!verbose && !looks[site->evidence.verdict].full) {
+	if (!has_stack(site, verbose)) {
 		put_header(lines, site, rank, false);
 		lt_lines_caller(lines, site);
 		return;
@@ -258,7 +296,7 @@ static void put_site(struct lt_lines *lines, const struct lt_report_site *site, 
 	put_header(lines, site, rank, true);
 	lt_lines_end(lines, 3);
 	put_evidence(lines, site, verbose);
-	lt_lines_stack(lines, site, frames, verbose);
+	lt_lines_stack(lines, site, shown_frames(site, verbose), verbose);
 }
 
 static void put_sites(struct lt_lines *lines, const struct lt_report *report, bool verbose)
@@ -266,7 +304,7 @@ static void put_sites(struct lt_lines *lines, const struct lt_report *report, bo
 	bool brief = false;
 
 	for (size_t i = 0; i < report->site_count; i++) {
-		bool full = verbose || looks[report->sites[i].evidence.verdict].full;
+		bool full = has_stack(&report->sites[i], verbose);
 
 		if (!full && !brief) /* one blank line before the block of one-liners */
 			lt_lines_blank(lines);
@@ -355,6 +393,7 @@ void lt_export_text(const struct lt_report *report, const struct lt_text_style *
 	put_memory(&lines, report);
 	put_headline(&lines, report);
 	put_losses(&lines, report, style->verbose);
+	put_how_to_name(&lines, report, style->verbose);
 	put_sites(&lines, report, style->verbose);
 	if (report->final) {
 		put_summary(&lines, report);

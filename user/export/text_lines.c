@@ -8,9 +8,11 @@
 
 #include "base/cleanup.h"
 #include "base/utf8.h"
+#include "export/caller.h"
+#include "leaktrace/events.h"
 
 #define WIDE_COLUMNS     120 /* from here on there is room for whole paths */
-#define SHORT_BUILD_ID   12  /* hex digits; enough to find it */
+#define SHORT_BUILD_ID   12  /* hex digits; enough to find it, the JSON has all */
 #define FRAME_INDENT     5
 #define CALLER_MIN_WIDTH 12 /* a shorter name says nothing */
 
@@ -144,13 +146,6 @@ void lt_lines_blank(struct lt_lines *lines)
 	lt_buf_char(lines->out, '\n');
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
 /* What fills the two columns of a frame; clean text. */
 struct columns {
 	struct lt_buf function, place;
@@ -162,24 +157,12 @@ static void columns_free(struct columns *columns)
 	lt_buf_free(&columns->place);
 }
 
-static void append_module(struct lt_buf *out, const struct lt_report_frame *frame, bool wide)
-{
-	lt_utf8_clean(out, wide ? frame->module : base_name(frame->module));
-}
-
 /* "module+0x1234 [build-id]": what can still be looked up elsewhere (TRAPS 24). */
-static void append_address(struct lt_buf *out, const struct lt_report_frame *frame, bool wide,
-			   bool verbose)
+static void append_address(struct lt_buf *out, const struct lt_report_frame *frame, bool wide)
 {
-	if (!frame->module[0]) {
-		lt_buf_printf(out, "0x%" PRIx64, frame->offset);
-		return;
-	}
-	append_module(out, frame, wide);
-	lt_buf_printf(out, "+0x%" PRIx64, frame->offset);
-	if (frame->build_id[0])
-		lt_buf_printf(out, " [%.*s]", verbose ? 2 * LT_MAX_BUILD_ID : SHORT_BUILD_ID,
-			      frame->build_id);
+	lt_caller_address(out, frame, wide);
+	if (frame->module[0] && frame->build_id[0])
+		lt_buf_printf(out, " [%.*s]", SHORT_BUILD_ID, frame->build_id);
 }
 
 static void describe(const struct lt_report_frame *frame, bool wide, bool verbose,
@@ -189,19 +172,21 @@ static void describe(const struct lt_report_frame *frame, bool wide, bool verbos
 	lt_buf_clear(&columns->place);
 	lt_buf_str(&columns->place, ""); /* never a NULL data */
 	if (!frame->function[0] && !frame->file[0]) {
-		append_address(&columns->function, frame, wide, verbose);
+		append_address(&columns->function, frame, wide);
 		return;
 	}
 	lt_utf8_clean(&columns->function, frame->function[0] ? frame->function : "??");
 	if (frame->file[0]) {
-		lt_utf8_clean(&columns->place, wide ? frame->file : base_name(frame->file));
+		lt_utf8_clean(&columns->place,
+			      wide ? frame->file : lt_caller_base_name(frame->file));
 		if (frame->line)
 			lt_buf_printf(&columns->place, ":%" PRIu32, frame->line);
 	} else if (verbose) {
-		append_address(&columns->place, frame, wide, verbose);
+		append_address(&columns->place, frame, wide);
 	} else if (frame->module[0]) {
 		lt_buf_str(&columns->place, "in ");
-		append_module(&columns->place, frame, wide);
+		lt_utf8_clean(&columns->place,
+			      wide ? frame->module : lt_caller_base_name(frame->module));
 	}
 }
 
@@ -237,6 +222,25 @@ static void put_frame(struct lt_lines *lines, const struct lt_report_frame *fram
 	}
 }
 
+/* The same with nothing shortened: a place that has no room beside its function has its own line. */
+static void put_whole_frame(struct lt_lines *lines, const struct lt_report_frame *frame,
+			    const struct columns *columns, size_t width, size_t room, size_t indent)
+{
+	size_t used = function_width(frame, columns), place = lt_utf8_width(columns->place.data);
+
+	lt_buf_str(lines->out, columns->function.data);
+	lt_buf_str(lines->out, frame->inlined ? INLINED : "");
+	if (!place)
+		return;
+	if (used + 2 + place > room)
+		lt_buf_printf(lines->out, "\n%*s", (int)indent, "");
+	else if (used < width && width + 2 + place <= room)
+		lt_buf_printf(lines->out, "%*s", (int)(width - used + 2), "");
+	else
+		lt_buf_str(lines->out, "  ");
+	lt_buf_str(lines->out, columns->place.data);
+}
+
 /* How wide the column of functions is: enough for all, while the places keep two fifths. */
 static size_t split_columns(struct lt_lines *lines, const struct lt_report_site *site,
 			    size_t frames, bool verbose, size_t room)
@@ -270,12 +274,26 @@ static int digits(size_t value)
 	return value < 10 ? 1 : value < 100 ? 2 : value < 1000 ? 3 : 4;
 }
 
+static void put_stack_end(struct lt_lines *lines, const char *phrase)
+{
+	static const char *const phrases[] = {
+#define LT_STACK_END(symbol, value, counter, text) [value] = (text),
+		LT_STACK_ENDS
+#undef LT_STACK_END
+	};
+	/* It came to its end, but not by a sure way. */
+	bool ends_early = strcmp(phrase, phrases[LT_STACK_UNSURE]) != 0;
+
+	lt_buf_printf(lines->out, "%*s… %s%s\n", FRAME_INDENT, "",
+		      ends_early ? "stack ends here: " : "", phrase);
+}
+
 void lt_lines_stack(struct lt_lines *lines, const struct lt_report_site *site, size_t frames,
 		    bool verbose)
 {
 	_lt_cleanup_(columns_free) struct columns columns = { 0 };
 	int number = digits(frames ? frames - 1 : 0);
-	size_t room = lines->columns - FRAME_INDENT - 2 - (size_t)number;
+	size_t indent = FRAME_INDENT + 2 + (size_t)number, room = lines->columns - indent;
 	size_t width = split_columns(lines, site, frames, verbose, room);
 
 	for (size_t i = 0; i < frames; i++) {
@@ -283,24 +301,17 @@ void lt_lines_stack(struct lt_lines *lines, const struct lt_report_site *site, s
 		if (failed(lines, &columns))
 			return;
 		lt_buf_printf(lines->out, "%*s#%-*zu ", FRAME_INDENT, "", number, i);
-		put_frame(lines, &site->frames[i], &columns, width, room);
+		if (verbose)
+			put_whole_frame(lines, &site->frames[i], &columns, width, room, indent + 2);
+		else
+			put_frame(lines, &site->frames[i], &columns, width, room);
 		lt_buf_char(lines->out, '\n');
 	}
 	if (frames < site->frame_count)
 		lt_buf_printf(lines->out, "%*s… %" PRIu32 " more (-v shows all)\n", FRAME_INDENT,
 			      "", site->frame_count - (uint32_t)frames);
 	if (site->stack_end[0] && frames == site->frame_count)
-		lt_buf_printf(lines->out, "%*s… stack ends here: %s\n", FRAME_INDENT, "",
-			      site->stack_end);
-}
-
-/* The caller that a person would recognise: the first with a name. */
-static const struct lt_report_frame *top_caller(const struct lt_report_site *site)
-{
-	for (size_t i = 0; i < site->frame_count; i++)
-		if (site->frames[i].function[0])
-			return &site->frames[i];
-	return site->frames;
+		put_stack_end(lines, site->stack_end);
 }
 
 void lt_lines_caller(struct lt_lines *lines, const struct lt_report_site *site)
@@ -309,9 +320,11 @@ void lt_lines_caller(struct lt_lines *lines, const struct lt_report_site *site)
 	size_t used = lines->line.data ? lt_utf8_width(lines->line.data) : 0;
 
 	if (site->frame_count && used + 2 + CALLER_MIN_WIDTH <= lines->columns) {
+		struct lt_report_frame caller = *lt_caller_find(site);
 		size_t room = lines->columns - used - 2, place, width;
 
-		describe(top_caller(site), false, false, &columns);
+		caller.build_id = ""; /* no room for what tells a person nothing */
+		describe(&caller, false, false, &columns);
 		if (failed(lines, &columns))
 			return;
 		width = lt_utf8_width(columns.function.data);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Lines of a text report that never exceed the terminal: sentences are broken between words (but
- * not between a number and its unit), names are shortened in their middle.  A line is composed by
- * the calls below, then ended.
+ * not between a number and its unit), names are shortened in their middle.  Only the frames of a
+ * verbose stack are whole, however long.  A line is composed by the calls below, then ended.
  */
 #ifndef LT_EXPORT_TEXT_LINES_H
 #define LT_EXPORT_TEXT_LINES_H

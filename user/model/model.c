@@ -314,6 +314,11 @@ void lt_model_roll(struct lt_model *model, uint64_t time_ns)
 		lt_cohorts_roll(&lt_sites_at(model->sites, i)->cohorts, model->now_s);
 }
 
+uint16_t lt_model_stack(const struct lt_model *model, uint64_t stack_id, const uint64_t **frames)
+{
+	return lt_sites_stack(model->sites, stack_id, frames);
+}
+
 size_t lt_model_site_count(const struct lt_model *model)
 {
 	return lt_sites_count(model->sites);

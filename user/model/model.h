@@ -53,6 +53,8 @@ int lt_model_apply(struct lt_model *model, const struct lt_event *event);
 /* Brings every site's cohorts to this time: call before reading them. */
 void lt_model_roll(struct lt_model *model, uint64_t time_ns);
 
+/* The frames of a stack id, borrowed until the next event; 0: not known. */
+uint16_t lt_model_stack(const struct lt_model *model, uint64_t stack_id, const uint64_t **frames);
 size_t lt_model_site_count(const struct lt_model *model);
 const struct lt_site *lt_model_site(const struct lt_model *model, size_t index);
 const struct lt_model_totals *lt_model_totals(const struct lt_model *model);

@@ -209,6 +209,17 @@ int lt_sites_add_stack(struct lt_sites *sites, const struct lt_event_stack *stac
 	return 0;
 }
 
+uint16_t lt_sites_stack(const struct lt_sites *sites, uint64_t stack_id, const uint64_t **frames)
+{
+	const struct stack_node *node;
+
+	HASH_FIND(hh, sites->stacks, &stack_id, sizeof(stack_id), node);
+	if (!node)
+		return 0;
+	*frames = node->frames;
+	return node->frame_count;
+}
+
 size_t lt_sites_count(const struct lt_sites *sites)
 {
 	return sites->count;

@@ -22,6 +22,9 @@ int lt_sites_find(struct lt_sites *sites, uint8_t kind, uint64_t stack_id, struc
  */
 int lt_sites_add_stack(struct lt_sites *sites, const struct lt_event_stack *stack);
 
+/* The frames of a stack id, borrowed until the next call; 0: not known. */
+uint16_t lt_sites_stack(const struct lt_sites *sites, uint64_t stack_id, const uint64_t **frames);
+
 size_t lt_sites_count(const struct lt_sites *sites);
 struct lt_site *lt_sites_at(const struct lt_sites *sites, size_t index); /* NULL out of range */
 size_t lt_sites_memory(const struct lt_sites *sites);

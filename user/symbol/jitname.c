@@ -36,9 +36,19 @@ static bool drop_number(const char *text, size_t *len, uint32_t *number)
  * The blank between function and script.  Either may hold blanks ("get total", "/srv/my app.js"),
  * so the script is told by how it begins, if it is a path or a module of node's.
  */
+static const char *const beginnings[] = { " /", " file:///", " node:" };
+
+static bool is_place(const char *script)
+{
+	bool is = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++)
+		is |= strncmp(script, beginnings[i] + 1, strlen(beginnings[i] + 1)) == 0;
+	return is;
+}
+
 static char *find_script(char *text)
 {
-	static const char *const beginnings[] = { " /", " file:///", " node:" };
 	char *first = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++) {
@@ -68,8 +78,11 @@ static bool split_v8(char *name, struct lt_source_frame *frame)
 	len = strlen(++script);
 	if (!drop_number(script, &len, &column))
 		return false;
-	if (!drop_number(script, &len, &line))
+	if (!drop_number(script, &len, &line)) {
+		if (!is_place(script) || script[len - 1] == ':')
+			return false;
 		line = column; /* V8 10, of Node 18, tells none */
+	}
 	script[-1] = script[len] = '\0';
 	function += strspn(function, "~^+*"); /* CodeKindToMarker() of V8, src/objects */
 	path = behind(script, "file://");

@@ -18,6 +18,7 @@
 #define MAX_SCOPES     1024       /* inlined functions and blocks around an address */
 #define MAX_VISITS     (1U << 22) /* DIEs looked at by one lookup */
 #define MAX_LINKS      8          /* from a DIE to its declaration */
+#define MAX_FUNCTIONS  8          /* around a function */
 #define MAX_LINE_BYTES (1U << 28) /* .debug_line, which libdw expands eightfold and more */
 
 struct range {
@@ -395,24 +396,35 @@ static const char *scope_name(Dwarf_Die *die)
 		       : "";
 }
 
-/* With the namespaces and classes around it. */
-static const char *qualify(struct lt_lines *lines, struct chain *chain, const Dwarf_Die *die,
-			   const char *name)
+/* Appends the namespaces, classes and functions around die; returns the length of the whole. */
+static size_t put_scopes(struct chain *chain, const Dwarf_Die *die, char text[LT_MAX_NAME],
+			 int functions)
 {
 	Dwarf_Die declaration = declaration_of(*die), parents[MAX_NESTING], unit;
-	char text[LT_MAX_NAME];
 	size_t count, len = 0;
 
 	if (!dwarf_diecu(&declaration, &unit, NULL, NULL))
-		return name;
+		return 0;
 	count = find_parents(chain, &unit, dwarf_dieoffset(&declaration), parents);
-	for (size_t i = 0; i < count && len < sizeof(text); i++) {
+	for (size_t i = 0; i < count && len < LT_MAX_NAME; i++) {
 		const char *scope = scope_name(&parents[i]);
 
-		if (*scope)
-			len += (size_t)snprintf(text + len, sizeof(text) - len,
+		/* It may stand outside of the class that declares it. */
+		if (dwarf_tag(&parents[i]) == DW_TAG_subprogram && functions < MAX_FUNCTIONS)
+			len = put_scopes(chain, &parents[i], text, functions + 1);
+		if (*scope && len < LT_MAX_NAME)
+			len += (size_t)snprintf(text + len, LT_MAX_NAME - len,
 						"%.*s::", LT_MAX_NAME, scope);
 	}
+	return len;
+}
+
+static const char *qualify(struct lt_lines *lines, struct chain *chain, const Dwarf_Die *die,
+			   const char *name)
+{
+	char text[LT_MAX_NAME];
+	size_t len = put_scopes(chain, die, text, 0);
+
 	if (!len || len + strnlen(name, sizeof(text)) >= sizeof(text))
 		return name;
 	strcpy(text + len, name);

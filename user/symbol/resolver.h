@@ -16,7 +16,7 @@ struct lt_resolver;
 int lt_resolver_new(struct lt_resolver **resolver);
 void lt_resolver_free(struct lt_resolver *resolver);
 
-/* JIT code is named by the process's perf map (symbol/perfmap.h) from here on. */
+/* Code that lies in no program's file is named by the process's perf map (symbol/perfmap.h). */
 int lt_resolver_set_process(struct lt_resolver *resolver, const struct lt_process *process);
 /*
  * Debug files that are not on this machine are fetched from here on: see lt_debuginfod_new() for
@@ -27,7 +27,11 @@ int lt_resolver_set_debuginfod(struct lt_resolver *resolver, const char *urls,
 /* From any thread: ends a fetch that a lookup waits for, and prevents others. */
 void lt_resolver_stop_network(struct lt_resolver *resolver);
 
-/* fd: the mapped file, taken over (closed by the resolver); -1: no file ("[vdso]", anonymous). */
+/*
+ * fd: the mapped file, taken over (closed by the resolver); -1: no file ("[vdso]", anonymous).  It
+ * is read later: if it no longer has the module's build-id (or, without one, its size and time of
+ * now) it was written over, and its code stays unnamed.
+ */
 int lt_resolver_add_module(struct lt_resolver *resolver, const struct lt_event_module *module,
 			   int fd);
 /*

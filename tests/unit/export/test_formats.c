@@ -197,12 +197,33 @@ static void prometheus_has_the_families(void **state)
 	expect(&out, "leaktrace_sites{pid=\"4242\",verdict=\"leaking\"} 1\n");
 	/* Two sites of one stable id are one series. */
 	expect(&out, "leaktrace_site_live_objects{pid=\"4242\",kind=\"heap\","
-		     "stack=\"0000000000000def\",function=\"std::vector");
+		     "stack=\"0000000000000def\",function=\"evil\xef\xbf\xbd]0;title");
 	expect_valid_utf8(&out);
 	assert_int_equal(out.data[out.len - 1], '\n');
 	for (rest = out.data; (line = strsep(&rest, "\n"));)
 		if (line[0] && line[0] != '#')
 			assert_non_null(strstr(line, "{pid=\"4242\""));
+}
+
+static void prometheus_names_the_caller(void **state)
+{
+	static const struct lt_report_frame frames[] = {
+		{ "operator new(unsigned long)", "", 0, false, "/usr/lib/libstdc++.so.6", 0x10,
+		  "" },
+		{ "", "", 0, false, "/usr/bin/app", 0x1234, "aabbccddeeff00112233" },
+		{ "__libc_start_call_main", "", 0, false, "/usr/lib/libc.so.6", 0x27000, "" },
+	};
+	struct lt_report_site site = sample_sites[0];
+	struct lt_report report = sample_report();
+	_lt_buf_ struct lt_buf out = { 0 };
+
+	site.frames = frames;
+	site.frame_count = 3;
+	report.sites = &site;
+	report.site_count = 1;
+	lt_export_prometheus(&report, &out);
+	expect(&out, "stack=\"0000000000000abc\",function=\"app+0x1234\"} 5242880\n");
+	assert_null(strstr(out.data, "libc_start"));
 }
 
 static void check_with_promtool(const char *text, size_t len, const char *arguments)
@@ -256,6 +277,7 @@ int main(void)
 		cmocka_unit_test(the_unknown_has_no_series),
 		cmocka_unit_test(others_have_no_counters),
 		cmocka_unit_test(prometheus_has_the_families),
+		cmocka_unit_test(prometheus_names_the_caller),
 		cmocka_unit_test(promtool_accepts),
 	};
 

@@ -28,6 +28,8 @@ static void expect(char *text, const char *part)
 		fail_msg("no \"%s\" in:\n%s", part, text);
 }
 
+#define FRAME "     " /* what the lines of a stack begin with: whole, where all is wanted */
+
 static void no_line_exceeds_the_terminal(void **state)
 {
 	struct lt_report report = sample_report();
@@ -39,7 +41,8 @@ static void no_line_exceeds_the_terminal(void **state)
 			     *line;
 
 			while ((line = strsep(&rest, "\n")))
-				if (lt_utf8_width(line) > (columns < 80 ? 80 : columns))
+				if (!(mode & 2 && !strncmp(line, FRAME, strlen(FRAME))) &&
+				    lt_utf8_width(line) > (columns < 80 ? 80 : columns))
 					fail_msg("%u columns: %s", columns, line);
 			free(text);
 		}
@@ -77,6 +80,117 @@ static void names_the_leak(void **state)
 	expect(text, "note:");
 	expect(text, "leaktrace itself: 1.0 % CPU, 34.0 MiB of memory");
 	assert_null(strstr(text, "\x1b[31minx")); /* the target's own colours */
+	free(text);
+}
+
+/* Whatever the width: what is asked for with -v is there to be copied. */
+static void verbose_frames_are_whole(void **state)
+{
+	static const struct lt_report_frame frames[] = {
+		{ "a_function_whose_name_leaves_room_for_no_place", "", 0, true,
+		  "/usr/lib/libstdc++.so.6.0.30", 0x7f12345678, "0123456789abcdef0123" },
+		{ "f", "", 0, false, "/usr/lib/libstdc++.so.6.0.30", 0x1000,
+		  "0123456789abcdef0123" },
+		{ "", "", 0, false, "/usr/lib/liba_library_with_a_long_name_without_symbols.so.1.2",
+		  0x7f12345678, "0123456789abcdef0123" },
+	};
+	struct lt_report_site site = sample_sites[0];
+	struct lt_report report = sample_report();
+	char *text = render(&report, false, true, 80);
+
+	report.site_count = 1;
+	for (size_t i = 0; i < 2; i++)
+		expect(text, sample_frames[i].function);
+	expect(text, "libfoo.so.1+0xabcd [0123456789ab]\n");
+	free(text);
+	site.frames = frames;
+	site.frame_count = 3;
+	report.sites = &site;
+	text = render(&report, false, true, 80);
+	expect(text, "     #0 a_function_whose_name_leaves_room_for_no_place [inlined]\n"
+		     "          libstdc++.so.6.0.30+0x7f12345678 [0123456789ab]\n"
+		     "     #1 f  libstdc++.so.6.0.30+0x1000 [0123456789ab]\n"
+		     "     #2 liba_library_with_a_long_name_without_symbols.so.1.2+0x7f12345678 "
+		     "[0123456789ab]\n");
+	free(text);
+}
+
+/* Below the top: the one line is of who asked for the memory, or of where that is. */
+static void the_headline_names_the_caller(void **state)
+{
+	static const struct lt_report_frame frames[] = {
+		{ "operator new(unsigned long)", "", 0, false, "/usr/lib/libstdc++.so.6", 0x10,
+		  "" },
+		{ "", "", 0, false, "/usr/bin/app", 0x1234, "aabbccddeeff00112233" },
+		{ "__libc_start_call_main", "libc_start_call_main.h", 58, false,
+		  "/usr/lib/libc.so.6", 0x27000, "" },
+	};
+	struct lt_report_site site = sample_sites[1];
+	struct lt_report report = sample_report();
+	char *text;
+
+	site.frames = frames;
+	site.frame_count = 3;
+	report.sites = &site;
+	report.site_count = 1;
+	text = render(&report, false, false, 80);
+	expect(text, "#1 stable heap  1000 B in 10 blocks  app+0x1234\n");
+	free(text);
+}
+
+static void count_hints(bool verbose, const struct lt_report_site *site, size_t expected)
+{
+	static const char hint[] = "\ncode made at run time has no names: jcmd 4242 "
+				   "Compiler.perfmap (Java), node --perf-basic-prof, python3 -X "
+				   "perf\n";
+	const struct lt_report_site sites[] = { *site, *site };
+	struct lt_report report = sample_report();
+	size_t count = 0;
+	char *text;
+
+	report.sites = sites;
+	report.site_count = 2;
+	text = render(&report, false, verbose, 160);
+	for (const char *at = text; (at = strstr(at, hint)); at++)
+		count++;
+	assert_int_equal(count, expected);
+	free(text);
+}
+
+static void says_how_to_name_code(void **state)
+{
+	struct lt_report_frame frames[14];
+	struct lt_report_site site = sample_sites[0];
+
+	for (size_t i = 0; i < 14; i++)
+		frames[i] = sample_frames[i < 13 ? 0 : 4]; /* the last is in no file */
+	count_hints(false, &site, 1);
+	site.frame_count = 4; /* nameless, but in a file */
+	count_hints(true, &site, 0);
+	site.frames = frames;
+	site.frame_count = 14;
+	count_hints(false, &site, 0); /* of the frames that are shown */
+	count_hints(true, &site, 1);
+	site.evidence.verdict = LT_VERDICT_STABLE;
+	count_hints(false, &site, 0);
+	site.frames = sample_frames + 4;
+	site.frame_count = 1;
+	count_hints(false, &site, 1);
+	site.frame_count = 0;
+	count_hints(false, &site, 0);
+}
+
+static void an_unsure_stack_does_not_end(void **state)
+{
+	struct lt_report_site site = sample_sites[0];
+	struct lt_report report = sample_report();
+	char *text;
+
+	site.stack_end = "by frame pointers in part: callers may be missing";
+	report.sites = &site;
+	report.site_count = 1;
+	text = render(&report, false, false, 80);
+	expect(text, "\n     … by frame pointers in part: callers may be missing\n");
 	free(text);
 }
 
@@ -253,6 +367,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_line_exceeds_the_terminal),
 		cmocka_unit_test(names_the_leak),
+		cmocka_unit_test(verbose_frames_are_whole),
+		cmocka_unit_test(the_headline_names_the_caller),
+		cmocka_unit_test(says_how_to_name_code),
+		cmocka_unit_test(an_unsure_stack_does_not_end),
 		cmocka_unit_test(the_title_fits),
 		cmocka_unit_test(numbers_keep_their_units),
 		cmocka_unit_test(more_than_the_growth),

@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +23,17 @@
 
 #define FILE_NAME  "root/tmp/perf-7.map"
 #define OTHER_USER 12345
+
+static time_t monotonic_s = 1000;
+
+/* In place of libc's: nothing here depends on how fast the machine is. */
+int clock_gettime(clockid_t clock, struct timespec *time)
+{
+	if (clock != CLOCK_MONOTONIC)
+		return (int)syscall(SYS_clock_gettime, clock, time);
+	*time = (struct timespec){ .tv_sec = monotonic_s };
+	return 0;
+}
 
 struct fixture {
 	char dir[64];
@@ -190,6 +203,43 @@ static void test_rewritten(void **state)
 	assert_string_equal(name_of(*state, 0x3000), "third");
 }
 
+/* Another file under the map's name, with one function and as many comments as fill it. */
+static void swap_map(const struct fixture *fixture, const char *name)
+{
+	enum { LINES = 90000 };
+	static const char line[] = "a line of fifty bytes, which names no function...\n";
+	_lt_free_ char *text = malloc(LINES * sizeof(line));
+	size_t len;
+
+	assert_non_null(text);
+	len = (size_t)sprintf(text, "1000 10 %s\n", name);
+	for (int i = 0; i < LINES; i++, len += sizeof(line) - 1)
+		memcpy(text + len, line, sizeof(line));
+	write_text(fixture, FILE_NAME ".new", O_TRUNC, text);
+	assert_int_equal(renameat(fixture->process.proc_fd, FILE_NAME ".new",
+				  fixture->process.proc_fd, FILE_NAME),
+			 0);
+}
+
+/* Reading a large file again and again must not keep us busy. */
+static void test_swapped(void **state)
+{
+	swap_map(*state, "one");
+	assert_string_equal(name_of(*state, 0x1000), "one");
+	swap_map(*state, "two");
+	assert_string_equal(name_of(*state, 0x1000), "two");
+	swap_map(*state, "three");
+	assert_string_equal(name_of(*state, 0x1000), "two"); /* for a second */
+	monotonic_s++;
+	assert_string_equal(name_of(*state, 0x1000), "three");
+	write_map(*state, "1000 10 four\n"); /* in place: there is no "three" to be read */
+	assert_string_equal(name_of(*state, 0x1000), "");
+	monotonic_s++;
+	assert_string_equal(name_of(*state, 0x1000), "four");
+	append_map(*state, "2000 10 more\n");
+	assert_string_equal(name_of(*state, 0x2000), "more");
+}
+
 static void test_long_lines(void **state)
 {
 	enum { LEN = 100000 };
@@ -320,6 +370,52 @@ static void test_owner(void **state)
 	lt_perfmap_free(map);
 }
 
+/* After setresuid(): the file is the new user's. */
+static void test_owner_changes(void **state)
+{
+	struct fixture *fixture = *state;
+	uid_t owner = geteuid() ? geteuid() : OTHER_USER;
+	struct lt_perfmap *map;
+	struct lt_source_frame frame;
+	char status[64];
+
+	snprintf(status, sizeof(status), "\nUid:\t0\t%d\t0\t0\n", (int)owner + 1);
+	write_text(fixture, "status", O_TRUNC, status);
+	assert_int_equal(lt_perfmap_new(&map, &fixture->process), 0);
+	write_map(fixture, "1000 10 x\n");
+	if (geteuid() == 0) /* root's own file would be taken */
+		assert_int_equal(fchownat(fixture->process.proc_fd, FILE_NAME, owner, 0, 0), 0);
+	assert_false(lt_perfmap_lookup(map, 0x1000, &frame));
+	snprintf(status, sizeof(status), "\nUid:\t0\t%d\t0\t0\n", (int)owner);
+	write_text(fixture, "status", O_TRUNC, status);
+	assert_true(lt_perfmap_lookup(map, 0x1000, &frame));
+	append_map(fixture, "2000 10 y\n");
+	assert_int_equal(unlinkat(fixture->process.proc_fd, "status", 0), 0); /* it has ended */
+	assert_true(lt_perfmap_lookup(map, 0x2000, &frame));
+	lt_perfmap_free(map);
+}
+
+/* A file that is there and not read is worth a word, and only one. */
+static void test_warning(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = 1000 } };
+	int err_fd = dup(STDERR_FILENO), log_fd = memfd_create("log", MFD_CLOEXEC);
+	char log[512] = "";
+
+	write_map(fixture, "1000 10 old\n");
+	assert_int_equal(utimensat(fixture->process.proc_fd, FILE_NAME, times, 0), 0);
+	assert_true(dup2(log_fd, STDERR_FILENO) >= 0);
+	for (int i = 0; i < 3; i++)
+		assert_string_equal(name_of(*state, 0x1000), "");
+	assert_true(dup2(err_fd, STDERR_FILENO) >= 0);
+	assert_true(pread(log_fd, log, sizeof(log) - 1, 0) > 0);
+	assert_string_equal(log, "leaktrace: warning: /tmp/perf-7.map of the target is not read: "
+				 "it is older than the process\n");
+	close(err_fd);
+	close(log_fd);
+}
+
 static void test_no_process(void **state)
 {
 	struct fixture *fixture = *state;
@@ -338,10 +434,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_lines),         TEST(test_nonsense_lines),
 		TEST(test_overlaps),      TEST(test_overlaps_at_random),
-		TEST(test_rewritten),     TEST(test_long_lines),
-		TEST(test_many_lines),    TEST(test_huge_file),
-		TEST(test_foreign_files), TEST(test_linked_folder),
-		TEST(test_owner),         TEST(test_no_process),
+		TEST(test_rewritten),     TEST(test_swapped),
+		TEST(test_owner_changes), TEST(test_warning),
+		TEST(test_long_lines),    TEST(test_many_lines),
+		TEST(test_huge_file),     TEST(test_foreign_files),
+		TEST(test_linked_folder), TEST(test_owner),
+		TEST(test_no_process),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

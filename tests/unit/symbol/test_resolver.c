@@ -3,6 +3,8 @@
 #include "unit/symbol/program.h"
 
 #include <dlfcn.h>
+#include <elf.h>
+#include <elfutils/libdwelf.h>
 #include <errno.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
@@ -75,6 +77,69 @@ static void test_cpp(void **state)
 		    run.lines[0], true);
 	check_frame(fixture, &symbol.frames[1], "shop::Cart<int>::add(int)", "main.cc",
 		    run.lines[1], false);
+}
+
+/* What has no linkage name: GCC gives none to what cannot be seen from outside of the file. */
+static const char *const local_source =
+	"#include <cstdio>\n"
+	"static void *caller;\n"
+	"static volatile int sink;\n"
+	"__attribute__((noinline)) void record() { caller = __builtin_return_address(0); }\n"
+	"namespace app { namespace {\n"
+	"struct Cache {\n"
+	"	__attribute__((noinline)) void grow(int by);\n"
+	"	__attribute__((always_inline)) void put(int by) { record(); sink += by; }\n"
+	"};\n"
+	"void Cache::grow(int by)\n"
+	"{\n"
+	"	struct Local { __attribute__((always_inline)) void go(int by)\n"
+	"		{ Cache().put(by); sink += by; } };\n"
+	"	Local().go(by); sink += by;\n"
+	"}\n"
+	"} void run() { Cache().grow(3); sink += 1; } }\n"
+	"int main()\n{\n"
+	"	app::run();\n"
+	"	unsigned long start, end, offset;\n"
+	"	FILE *maps = fopen(\"/proc/self/maps\", \"r\");\n"
+	"	char line[4096];\n"
+	"	while (fgets(line, sizeof(line), maps))\n"
+	"		if (sscanf(line, \"%lx-%lx %*s %lx\", &start, &end, &offset) == 3 &&\n"
+	"		    start <= (unsigned long)caller && (unsigned long)caller < end)\n"
+	"			printf(\"%lx %lx %lx %lx 0 0 0\\n\", start, end, offset,\n"
+	"			       (unsigned long)caller);\n"
+	"	return 0;\n}\n";
+
+static void test_cpp_local(void **state)
+{
+	static const struct {
+		const char *command, *inner, *middle, *outer;
+	} builds[] = {
+		{ "g++ -g -O2", "app::(anonymous namespace)::Cache::put",
+		  "app::(anonymous namespace)::Cache::grow::Local::go",
+		  "app::(anonymous namespace)::Cache::grow(int)" },
+		/* Without a symbol table. */
+		{ "g++ -g -O2 -fdebug-types-section -Wl,--retain-symbols-file=/dev/null",
+		  "app::(anonymous namespace)::Cache::put",
+		  "app::(anonymous namespace)::Cache::grow::Local::go",
+		  "app::(anonymous namespace)::Cache::grow" },
+		{ "clang++ -g -O2", "app::(anonymous namespace)::Cache::put(int)",
+		  "app::(anonymous namespace)::Cache::grow(int)::Local::go(int)",
+		  "app::(anonymous namespace)::Cache::grow(int)" },
+	};
+	struct fixture *fixture = *state;
+	struct lt_event_symbol symbol;
+	struct run run;
+
+	write_file(fixture, "main.cc", local_source, strlen(local_source));
+	for (size_t i = 0; i < sizeof(builds) / sizeof(*builds); i++) {
+		print_message("%s\n", builds[i].command);
+		shell(fixture, "rm -f prog && %s -o prog $PWD/main.cc", builds[i].command);
+		symbol = lookup_program(fixture, &run);
+		assert_int_equal(symbol.frame_count, 3);
+		assert_string_equal(symbol.frames[0].function, builds[i].inner);
+		assert_string_equal(symbol.frames[1].function, builds[i].middle);
+		assert_string_equal(symbol.frames[2].function, builds[i].outer);
+	}
 }
 
 static void test_symbols_only(void **state)
@@ -330,6 +395,167 @@ static void test_jit(void **state)
 	assert_int_equal(unlink(name), 0);
 }
 
+/* A map that names code of programs is another process's. */
+static void test_stale_jit(void **state)
+{
+	struct lt_event_module unreadable = { .start = 0x1000, .end = 0x2000, .path = "/gone" };
+	struct lt_event_module memory = { .start = UINT64_C(1) << LT_ADDRESS_BITS | 0x1000,
+					  .end = UINT64_C(1) << LT_ADDRESS_BITS | 0x2000,
+					  .path = "/memfd:jit (deleted)" };
+	struct fixture *fixture = *state;
+	struct lt_process process;
+	struct lt_event_symbol symbol;
+	char name[64];
+	struct run run;
+	int fd = memfd_create("jit", MFD_CLOEXEC);
+
+	assert_int_equal(lt_process_open(getpid(), &process), 0);
+	assert_int_equal(lt_resolver_set_process(fixture->resolver, &process), 0);
+	lt_process_close(&process);
+	snprintf(name, sizeof(name), "/tmp/perf-%d.map", (int)getpid());
+	_lt_fclose_ FILE *file = fopen(name, "w");
+
+	assert_non_null(file);
+	assert_true(fputs("0 ffffffffffff stale\n", file) >= 0 && !fflush(file));
+	shell(fixture, "gcc -O2 -s -o prog main.c");
+	run = run_program(fixture);
+	assert_int_equal(lt_resolver_lookup(fixture->resolver, run.caller - 1, &symbol), 0);
+	assert_string_equal(symbol.frames[0].function, "stale");
+	add_program(fixture, &run, open_program(fixture));
+	check_unknown(fixture, run.caller - 1);
+	assert_int_equal(lt_resolver_add_module(fixture->resolver, &unreadable, -1), 0);
+	check_unknown(fixture, 0x1800);
+
+	/* There later: code that a runtime made, in a file of memory that grows. */
+	assert_int_equal(lt_resolver_add_module(fixture->resolver, &memory, dup(fd)), 0);
+	assert_int_equal(write(fd, "code", 4), 4);
+	assert_int_equal(lt_resolver_lookup(fixture->resolver, memory.start, &symbol), 0);
+	assert_int_equal(symbol.frame_count, 1);
+	assert_string_equal(symbol.frames[0].function, "stale");
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(unlink(name), 0);
+}
+
+/* Adds the program at another address, with its build-id. */
+static uint64_t add_moved(const struct fixture *fixture, struct run run, uint64_t start,
+			  bool build_id)
+{
+	int fd = open_program(fixture);
+	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
+	const void *id = NULL;
+	ssize_t len = dwelf_elf_gnu_build_id(elf, &id);
+	struct lt_event_module module = { .start = start,
+					  .end = start + run.end - run.start,
+					  .file_offset = run.offset,
+					  .path = "/prog",
+					  .build_id = id,
+					  .build_id_len = build_id ? (uint32_t)len : 0 };
+
+	assert_int_equal(len, 20);
+	assert_int_equal(lt_resolver_add_module(fixture->resolver, &module, fd), 0);
+	elf_end(elf);
+	return start + run.caller - run.start - 1;
+}
+
+static void check_outermost(const struct fixture *fixture, uint64_t pc, const char *name)
+{
+	struct lt_event_symbol symbol;
+
+	assert_int_equal(lt_resolver_lookup(fixture->resolver, pc, &symbol), 0);
+	assert_true(symbol.frame_count > 0);
+	assert_string_equal(symbol.frames[symbol.frame_count - 1].function, name);
+}
+
+/* A plug-in that is written over in place: the inode stays. */
+static void test_replaced(void **state)
+{
+	struct fixture *fixture = *state;
+	struct run run, other;
+	uint64_t named, late, new;
+
+	shell(fixture, "sed s/outer/other/ main.c >other.c && gcc -g -O2 -o other $PWD/other.c");
+	for (int build_id = 0; build_id < 2; build_id++) {
+		uint64_t base = build_id ? 0x50000000 : 0x10000000;
+
+		shell(fixture, "rm -f prog && cp other prog");
+		other = run_program(fixture);
+		shell(fixture, "rm prog && gcc -g -O2 -o prog $PWD/main.c");
+		run = run_program(fixture);
+		named = add_moved(fixture, run, base, build_id);
+		check_outermost(fixture, named, "outer");
+		shell(fixture, "cp prog old && touch -d @1000 prog");
+		late = add_moved(fixture, run, base + 0x10000000, build_id);
+		check_outermost(fixture, late, "outer");
+		shell(fixture, "cat other >prog");
+		new = add_moved(fixture, other, base + 0x20000000, build_id);
+		check_outermost(fixture, new, "other");
+		check_outermost(fixture, named, "outer");
+		check_outermost(fixture, late, "outer");
+		/* Added, but not opened before it was written over. */
+		shell(fixture, "rm prog && cp old prog && touch -d @1000 prog");
+		late = add_moved(fixture, run, base + 0x30000000, build_id);
+		shell(fixture, "cat other >prog");
+		check_unknown(fixture, late);
+		check_outermost(fixture, add_moved(fixture, other, base, build_id), "other");
+		check_unknown(fixture, late);
+		shell(fixture, "rm prog && cp old prog && touch -d @1000 prog");
+		late = add_moved(fixture, run, base + 0x30000000, build_id);
+		shell(fixture, "truncate -s 0 prog");
+		check_unknown(fixture, late);
+	}
+}
+
+/* Sets the size of .debug_line in prog to what no file has. */
+static void enlarge_lines(const struct fixture *fixture)
+{
+	Elf64_Shdr section, names;
+	char path[128], name[16];
+	Elf64_Ehdr header;
+	size_t index = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/prog", fixture->dir);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pread(fd, &header, sizeof(header), 0), sizeof(header));
+	assert_int_equal(pread(fd, &names, sizeof(names),
+			       (off_t)(header.e_shoff + header.e_shstrndx * sizeof(names))),
+			 sizeof(names));
+	do {
+		assert_true(++index < header.e_shnum);
+		assert_int_equal(pread(fd, &section, sizeof(section),
+				       (off_t)(header.e_shoff + index * sizeof(section))),
+				 sizeof(section));
+		assert_true(pread(fd, name, sizeof(name),
+				  (off_t)(names.sh_offset + section.sh_name)) > 0);
+	} while (strncmp(name, ".debug_line", sizeof(".debug_line")));
+	section.sh_size = 1U << 29;
+	assert_int_equal(pwrite(fd, &section, sizeof(section),
+				(off_t)(header.e_shoff + index * sizeof(section))),
+			 sizeof(section));
+	assert_int_equal(close(fd), 0);
+}
+
+static void test_large_debug_information(void **state)
+{
+	struct fixture *fixture = *state;
+	int err_fd = dup(STDERR_FILENO), log_fd = memfd_create("log", MFD_CLOEXEC);
+	char log[512] = "", expected[256];
+
+	shell(fixture, "gcc -g -O2 -o prog main.c");
+	enlarge_lines(fixture);
+	assert_true(dup2(log_fd, STDERR_FILENO) >= 0);
+	check_symbol_only(fixture);
+	check_symbol_only(fixture);
+	assert_true(dup2(err_fd, STDERR_FILENO) >= 0);
+	assert_true(pread(log_fd, log, sizeof(log) - 1, 0) > 0);
+	snprintf(expected, sizeof(expected),
+		 "leaktrace: warning: debug information of %s/prog is too large: functions only\n",
+		 fixture->dir);
+	assert_string_equal(log, expected);
+	close(err_fd);
+	close(log_fd);
+}
+
 static void test_module_bound(void **state)
 {
 	struct fixture *fixture = *state;
@@ -442,6 +668,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PROGRAM_TEST(test_compilers),    PROGRAM_TEST(test_cpp),
+		PROGRAM_TEST(test_cpp_local),    PROGRAM_TEST(test_stale_jit),
+		PROGRAM_TEST(test_replaced),     PROGRAM_TEST(test_large_debug_information),
 		PROGRAM_TEST(test_symbols_only), PROGRAM_TEST(test_nothing_known),
 		PROGRAM_TEST(test_debuglink),    PROGRAM_TEST(test_foreign_debug_file),
 		PROGRAM_TEST(test_split_dwarf),  PROGRAM_TEST(test_supplement),
