@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 
 #define NS_PER_S 1000000000ULL
@@ -20,19 +21,11 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-int lt_feed_emit(void *context, const struct lt_event *event)
+/* To the recording and to the pipeline. */
+static int deliver(struct lt_session *session, const struct lt_event *event)
 {
-	struct lt_session *session = context;
-	struct lt_event placed;
 	int err;
 
-	if (event->type == LT_EVENT_STACK) {
-		placed = *event;
-		err = lt_modules_place_stack(session->modules, &placed.stack, event->time_ns);
-		if (err)
-			return err;
-		event = &placed;
-	}
 	if (session->recorder) {
 		err = lt_recorder_write(session->recorder, event);
 		if (err == -EINVAL) {
@@ -46,6 +39,52 @@ int lt_feed_emit(void *context, const struct lt_event *event)
 		}
 	}
 	return lt_pipeline_apply(session->pipeline, event);
+}
+
+static int emit_stack(struct lt_session *session, const struct lt_event *event)
+{
+	struct lt_event placed = *event;
+	int err = lt_modules_place_stack(session->modules, &placed.stack, event->time_ns);
+
+	return err ? err : deliver(session, &placed);
+}
+
+/*
+ * An acquire that came while code was being replaced: its stack was recognised by what was there
+ * before.  If it leads through that code, it is told under another id, cut there.
+ */
+static int emit_doubtful(struct lt_session *session, const struct lt_event *event)
+{
+	struct lt_event acquire = *event, stack = *event;
+	uint64_t plain[LT_MAX_FRAMES];
+	const uint64_t *frames = NULL;
+	uint16_t count = lt_pipeline_stack(session->pipeline, event->acquire.stack_id, &frames);
+	int err;
+
+	for (uint16_t i = 0; i < count; i++)
+		plain[i] = lt_address_plain(frames[i]);
+	stack.type = LT_EVENT_STACK;
+	stack.flags = 0;
+	stack.stack = (struct lt_event_stack){ .stack_id = lt_mix64(event->acquire.stack_id),
+					       .frames = plain,
+					       .frame_count = count };
+	if (!count || !lt_modules_in_doubt(session->modules, &stack.stack, event->time_ns))
+		return deliver(session, event);
+	err = emit_stack(session, &stack);
+	acquire.acquire.stack_id = stack.stack.stack_id;
+	return err ? err : deliver(session, &acquire);
+}
+
+int lt_feed_emit(void *context, const struct lt_event *event)
+{
+	struct lt_session *session = context;
+
+	if (event->type == LT_EVENT_STACK)
+		return emit_stack(session, event);
+	if (event->type == LT_EVENT_ACQUIRE &&
+	    lt_modules_doubtful(session->modules, event->time_ns))
+		return emit_doubtful(session, event);
+	return deliver(session, event);
 }
 
 bool lt_feed_target_ended(struct lt_session *session)
@@ -156,7 +195,7 @@ int lt_feed_prepare(struct lt_session *session)
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
 	err = lt_modules_update(session->modules, session->now_ns);
 	if (!err)
-		err = lt_naming_ask(&session->naming, session->now_ns, false);
+		err = lt_naming_ask(&session->naming, session->now_ns);
 	session->report_pending = !err;
 	return err;
 }
@@ -217,7 +256,7 @@ int lt_feed_end(struct lt_session *session)
 		err = emit_figures(session);
 	/* A recording names every site, so that a replay can show more of them. */
 	if (!err)
-		err = lt_naming_ask(&session->naming, session->now_ns, session->recorder);
+		err = lt_naming_ask_last(&session->naming, session->now_ns, session->recorder);
 	session->report_pending = !err;
 	return err;
 }

@@ -61,8 +61,8 @@ int lt_feed_report(struct lt_session *session);
 /* SYMBOLs: the names found so far.  1: a pending report should wait for more; 0; or -errno. */
 int lt_feed_names(struct lt_session *session);
 /*
- * The final report in two steps, after the last sample: END and the last figures, then, with all
- * names, the report as of that moment, however long the names took.
+ * The final report in two steps, after the last sample: END and the last figures, then, once
+ * lt_feed_names() waits no longer, the report as of that moment.
  */
 int lt_feed_end(struct lt_session *session);
 int lt_feed_final(struct lt_session *session);

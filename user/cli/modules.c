@@ -59,7 +59,8 @@ struct lt_modules {
 	struct module *known; /* the executable mappings of the last look, ascending */
 	size_t known_count;
 	uint64_t looked_ns, next_look_ns;
-	bool stale; /* a change was told since */
+	uint64_t heard_ns; /* what was mapped before has been told */
+	bool stale;        /* a change was told since */
 	struct place *places;
 	size_t place_count;
 	uint32_t next_id;
@@ -583,6 +584,24 @@ int lt_modules_place_stack(struct lt_modules *modules, struct lt_event_stack *st
 	}
 	stack->frames = modules->frames;
 	return err;
+}
+
+bool lt_modules_doubtful(struct lt_modules *modules, uint64_t time_ns)
+{
+	/* What was mapped before that time is to be known first. */
+	if (time_ns >= modules->heard_ns) {
+		uint64_t began_ns = now();
+
+		read_watch(modules);
+		modules->heard_ns = began_ns;
+	}
+	return lt_tenancy_doubtful(&modules->tenancy, time_ns);
+}
+
+bool lt_modules_in_doubt(const struct lt_modules *modules, const struct lt_event_stack *stack,
+			 uint64_t time_ns)
+{
+	return lt_tenancy_first(&modules->tenancy, stack, time_ns) < stack->frame_count;
 }
 
 void lt_modules_print(const struct lt_modules *modules, struct lt_buf *out)

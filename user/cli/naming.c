@@ -13,6 +13,11 @@
  * so that behind one slow file not every report is late.
  */
 #define PATIENCE_NS (5 * NS_PER_S)
+/*
+ * The final report has no next one: it gets as long as one download (DEBUGINFOD_MAXTIME in
+ * symbol/debuginfod.c).  Without a bound, a file of no end would keep a cron job for ever.
+ */
+#define LAST_PATIENCE_NS (60 * NS_PER_S)
 /* Who waits for longer wonders why. */
 #define TELL_AFTER_NS (2 * NS_PER_S)
 
@@ -29,14 +34,32 @@ static int ask(void *context, uint64_t pc)
 	return err;
 }
 
-int lt_naming_ask(struct lt_naming *naming, uint64_t now_ns, bool all)
+static int ask_all(struct lt_naming *naming, uint64_t now_ns, bool all)
 {
 	int err;
 
-	if (!lt_symbolizer_pending(naming->symbolizer))
+	if (!lt_symbolizer_pending(naming->symbolizer)) {
 		naming->since_ns = now_ns;
+		naming->until_ns = now_ns + PATIENCE_NS;
+		naming->told_wait = false;
+	}
 	err = lt_pipeline_wanted(naming->pipeline, now_ns, all, ask, naming);
 	return err == -ENOSPC ? 0 : err;
+}
+
+int lt_naming_ask(struct lt_naming *naming, uint64_t now_ns)
+{
+	return ask_all(naming, now_ns, false);
+}
+
+int lt_naming_ask_last(struct lt_naming *naming, uint64_t now_ns, bool all)
+{
+	int err = ask_all(naming, now_ns, all);
+
+	naming->until_ns = now_ns + LAST_PATIENCE_NS;
+	naming->last = true;
+	naming->told_wait = false;
+	return err;
 }
 
 struct emission {
@@ -68,16 +91,22 @@ int lt_naming_emit(struct lt_naming *naming, const struct lt_event *event, lt_ev
 
 bool lt_naming_awaited(const struct lt_naming *naming, uint64_t now_ns)
 {
-	return lt_symbolizer_pending(naming->symbolizer) && now_ns - naming->since_ns < PATIENCE_NS;
+	return lt_symbolizer_pending(naming->symbolizer) && now_ns < naming->until_ns;
 }
 
 void lt_naming_tell(struct lt_naming *naming, uint64_t now_ns)
 {
+	size_t pending = lt_symbolizer_pending(naming->symbolizer);
 	const char *path;
 	uint64_t pc;
 
-	if (now_ns - naming->since_ns < TELL_AFTER_NS ||
-	    !lt_symbolizer_current(naming->symbolizer, &pc))
+	if (!pending || now_ns - naming->since_ns < TELL_AFTER_NS)
+		return;
+	if (!naming->told_wait)
+		lt_info("looking up %zu name%s%s", pending, pending == 1 ? "" : "s",
+			naming->last ? "; Ctrl-C prints the report without them" : " ...");
+	naming->told_wait = true;
+	if (!lt_symbolizer_current(naming->symbolizer, &pc))
 		return;
 	path = lt_pipeline_path(naming->pipeline, pc);
 	if (!path || (naming->told.data && !strcmp(naming->told.data, path)))

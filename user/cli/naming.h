@@ -15,18 +15,21 @@ struct lt_naming {
 	struct lt_pipeline *pipeline;
 	struct lt_symbolizer *symbolizer;
 	uint64_t since_ns;  /* since when names are awaited without a break */
+	uint64_t until_ns;  /* when a report waits no longer */
 	struct lt_buf told; /* the file that was told last */
-	bool full;
+	bool last, told_wait, full;
 };
 
-/* Of a REPORT at this time, or of all sites. */
-int lt_naming_ask(struct lt_naming *naming, uint64_t now_ns, bool all);
+/* Of a REPORT at this time. */
+int lt_naming_ask(struct lt_naming *naming, uint64_t now_ns);
+/* Of the final one, which waits for longer, or of all sites. */
+int lt_naming_ask_last(struct lt_naming *naming, uint64_t now_ns, bool all);
 /* Emits what was answered, each in a copy of the event given. */
 int lt_naming_emit(struct lt_naming *naming, const struct lt_event *event, lt_event_sink sink,
 		   void *context);
 /* True while a report should wait. */
 bool lt_naming_awaited(const struct lt_naming *naming, uint64_t now_ns);
-/* One line for each file that holds up a report for long. */
+/* Why a report comes late: one line for the names, one for each file that holds it up. */
 void lt_naming_tell(struct lt_naming *naming, uint64_t now_ns);
 void lt_naming_free(struct lt_naming *naming);
 

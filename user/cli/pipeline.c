@@ -96,7 +96,7 @@ static void merged_counters(const struct lt_pipeline *pipeline, uint64_t *counte
 	counters[LT_COUNTER_MEMORY_FULL] += totals->memory_full;
 }
 
-static void note_loss(struct lt_pipeline *pipeline, uint32_t now_s)
+static uint64_t release_losses(const struct lt_pipeline *pipeline)
 {
 	uint64_t counters[LT_COUNTER_COUNT], sum = 0;
 
@@ -104,9 +104,19 @@ static void note_loss(struct lt_pipeline *pipeline, uint32_t now_s)
 	for (int i = 0; i < LT_COUNTER_COUNT; i++)
 		if (lt_counter_infos[i].class == LT_COUNTER_CLASS_RELEASE)
 			sum += counters[i];
-	if (sum != pipeline->release_losses)
-		pipeline->last_loss_s = now_s;
-	pipeline->release_losses = sum;
+	return sum;
+}
+
+static uint32_t last_loss(const struct lt_pipeline *pipeline, uint32_t now_s)
+{
+	return release_losses(pipeline) != pipeline->release_losses ? now_s : pipeline->last_loss_s;
+}
+
+/* At events only: a replay, which looks up no names, must come to the same times. */
+static void note_loss(struct lt_pipeline *pipeline, uint32_t now_s)
+{
+	pipeline->last_loss_s = last_loss(pipeline, now_s);
+	pipeline->release_losses = release_losses(pipeline);
 }
 
 static int grow_histories(struct lt_pipeline *pipeline, size_t sites)
@@ -160,7 +170,10 @@ static int apply_sample(struct lt_pipeline *pipeline, const struct lt_event *eve
 	return lt_history_sample(pipeline->unknown, now_s, &sample);
 }
 
-/* Judges all sites as of now; a site younger than the last SAMPLE has an empty history. */
+/*
+ * Judges all sites as of now; a site younger than the last SAMPLE has an empty history.  Leaves
+ * nothing behind that a later judgement depends on.
+ */
 static int judge(struct lt_pipeline *pipeline, uint64_t time_ns)
 {
 	size_t sites = lt_model_site_count(pipeline->model);
@@ -177,8 +190,7 @@ static int judge(struct lt_pipeline *pipeline, uint64_t time_ns)
 		pipeline->evidence = evidence;
 	if (!inputs || !evidence || grow_histories(pipeline, sites))
 		return -ENOMEM;
-	note_loss(pipeline, context.now_s);
-	context.last_loss_s = pipeline->last_loss_s;
+	context.last_loss_s = last_loss(pipeline, context.now_s);
 	for (size_t i = 0; i < sites; i++) {
 		const struct lt_site *site = lt_model_site(pipeline->model, i);
 
@@ -218,8 +230,10 @@ static int apply_report(struct lt_pipeline *pipeline, const struct lt_event *eve
 	uint64_t counters[LT_COUNTER_COUNT];
 	struct lt_report_input input;
 	struct lt_report *report;
-	int err = judge(pipeline, event->time_ns);
+	int err;
 
+	note_loss(pipeline, lt_model_seconds(pipeline->model, event->time_ns));
+	err = judge(pipeline, event->time_ns);
 	if (err)
 		return err;
 	merged_counters(pipeline, counters);
@@ -295,6 +309,12 @@ int lt_pipeline_wanted(struct lt_pipeline *pipeline, uint64_t time_ns, bool all,
 	if (all)
 		input.top = LT_MAX_SITES;
 	return lt_report_wanted(&input, want, context);
+}
+
+uint16_t lt_pipeline_stack(const struct lt_pipeline *pipeline, uint64_t stack_id,
+			   const uint64_t **frames)
+{
+	return pipeline->model ? lt_model_stack(pipeline->model, stack_id, frames) : 0;
 }
 
 const char *lt_pipeline_path(const struct lt_pipeline *pipeline, uint64_t pc)

@@ -31,6 +31,9 @@ int lt_pipeline_apply(void *pipeline, const struct lt_event *event);
  */
 int lt_pipeline_wanted(struct lt_pipeline *pipeline, uint64_t time_ns, bool all,
 		       int (*want)(void *context, uint64_t pc), void *context);
+/* The frames of a stack id, borrowed until the next event; 0: not known. */
+uint16_t lt_pipeline_stack(const struct lt_pipeline *pipeline, uint64_t stack_id,
+			   const uint64_t **frames);
 /* The file mapped at an address; NULL: none, or code made at run time. */
 const char *lt_pipeline_path(const struct lt_pipeline *pipeline, uint64_t pc);
 

@@ -23,7 +23,7 @@
 
 /* Rings are also read without a wake-up, so that a slow target's events are not old. */
 #define DRAIN_PERIOD_MS 50
-/* How often it is seen what the final report waits for. */
+/* How often it is seen what the final report waits for; a signal ends the period. */
 #define NAMES_PERIOD_MS 500
 #define STARTUP_TRIES   20
 #define STARTUP_WAIT_NS 50000000L
@@ -49,27 +49,46 @@ static bool expired(int timer)
 }
 
 /*
- * The first SIGINT or SIGTERM asks for the final report; the next one finds the default action,
- * whatever we are doing then: looking up names, or stuck in a pipe that nobody reads.
+ * The first SIGINT or SIGTERM asks for the final report, the second for the report at once, without
+ * the names that are still looked up.  The default action comes with the third, or with the second
+ * while a report is being written: the reader of a pipe may have stopped to read.
  */
 static int signal_event = -1;
+static volatile sig_atomic_t signals, writing;
 
 static void on_signal(int number)
 {
 	uint64_t one = 1;
 	int saved = errno;
 
-	signal(SIGINT, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
+	signals = signals + 1;
+	if (signals > 1) {
+		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
+		if (writing)
+			raise(number); /* delivered when the handler returns */
+	}
 	if (write(signal_event, &one, sizeof(one)) < 0)
 		_exit(LT_EXIT_FAILURE);
 	errno = saved;
+}
+
+static int write_report(struct lt_session *session, int (*report)(struct lt_session *))
+{
+	int err;
+
+	writing = true;
+	err = report(session);
+	writing = false;
+	return err;
 }
 
 static int catch_signals(void)
 {
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 
+	sigaddset(&action.sa_mask, SIGINT);
+	sigaddset(&action.sa_mask, SIGTERM);
 	signal(SIGPIPE, SIG_IGN);
 	signal_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (signal_event < 0 || sigaction(SIGINT, &action, NULL) ||
@@ -95,7 +114,7 @@ static int drain_all(struct lt_session *session)
  */
 static int begin_report(struct lt_session *session)
 {
-	int err = session->report_pending ? lt_feed_report(session) : 0;
+	int err = session->report_pending ? write_report(session, lt_feed_report) : 0;
 
 	if (err)
 		return err;
@@ -115,7 +134,7 @@ static int feed(struct lt_session *session)
 		return err;
 	err = lt_feed_names(session);
 	if (err == 0 && session->report_pending)
-		err = lt_feed_report(session);
+		err = write_report(session, lt_feed_report);
 	return err < 0 ? err : 0;
 }
 
@@ -149,27 +168,33 @@ static int loop(struct lt_session *session)
 	return err < 0 ? err : 0;
 }
 
-/* However long it takes: who cannot wait has a second Ctrl-C. */
-static int wait_for_names(struct lt_session *session)
+static int wait_for_names(struct lt_session *session, int enough)
 {
 	struct pollfd fd = { .fd = lt_symbolizer_fd(session->symbolizer), .events = POLLIN };
-	int err = 0;
+	size_t missing;
+	int err;
 
-	while (err >= 0 && lt_symbolizer_pending(session->symbolizer)) {
+	while ((err = lt_feed_names(session)) > 0 && signals < enough)
 		if (poll(&fd, 1, NAMES_PERIOD_MS) < 0 && errno != EINTR)
 			return -errno;
-		err = lt_feed_names(session);
-	}
+	missing = lt_symbolizer_pending(session->symbolizer);
+	if (missing && err >= 0)
+		lt_warn("the report goes out without %zu name%s that were still looked up", missing,
+			missing == 1 ? "" : "s");
 	return err < 0 ? err : 0;
 }
 
-/* The target is let go before anything that takes long. */
+/*
+ * The target is let go before anything that takes long.  Who ends the session waits for what is on
+ * this machine, but not for the network; without a person, one signal is enough to wait no more.
+ */
 static int finish(struct lt_session *session)
 {
-	int err;
+	int enough = signals ? 2 : 1, err;
 
 	lt_tracer_detach(session->tracer);
-	lt_resolver_stop_network(session->resolver);
+	if (signals)
+		lt_resolver_stop_network(session->resolver);
 	err = drain_all(session);
 	if (!lt_feed_target_ended(session) && lt_process_check(&session->process))
 		session->end = (struct lt_event_end){ LT_END_EXITED, -1 }; /* status unknown */
@@ -178,8 +203,8 @@ static int finish(struct lt_session *session)
 	if (!err)
 		err = lt_feed_end(session);
 	if (!err)
-		err = wait_for_names(session);
-	return err ? err : lt_feed_final(session);
+		err = wait_for_names(session, enough);
+	return err ? err : write_report(session, lt_feed_final);
 }
 
 static int exit_code_of(int err)
@@ -406,6 +431,19 @@ static void tell_tables(const struct lt_session *session)
 	lt_info("%s", text.data ? text.data : "");
 }
 
+static void tell_attached(const struct lt_session *session)
+{
+	const struct lt_plan *plan = &session->plan;
+	_lt_buf_ struct lt_buf others = { 0 };
+
+	if (plan->file_count > 1)
+		lt_buf_printf(&others, " and %zu other file%s", plan->file_count - 1,
+			      plan->file_count == 2 ? "" : "s");
+	lt_info("attached to pid %d (%s): %zu probes in %s%s; Ctrl-C for the final report",
+		session->process.pid, session->process.comm, plan->probe_count, plan->files[0].path,
+		others.data ? others.data : "");
+}
+
 static int run(struct lt_session *session)
 {
 	int err;
@@ -419,9 +457,7 @@ static int run(struct lt_session *session)
 	if (session->signal_fd < 0 || session->sample_fd < 0 || session->report_fd < 0)
 		return -EMFILE;
 	lt_tracer_activate(session->tracer);
-	lt_info("attached to pid %d (%s): %zu probes in %s; Ctrl-C for the final report",
-		session->process.pid, session->process.comm, session->plan.probe_count,
-		session->plan.files[0].path);
+	tell_attached(session);
 	if (session->options->verbose)
 		tell_tables(session);
 	err = loop(session);
@@ -453,8 +489,21 @@ static int close_session(struct lt_session *session, bool clean)
 	lt_close_p(&session->signal_fd);
 	lt_close_p(&session->sample_fd);
 	lt_close_p(&session->report_fd);
-	lt_symbolizer_free(session->symbolizer); /* last: it ends the lookup in hand */
 	return err ? err : last;
+}
+
+/*
+ * A lookup in hand may take minutes, and is waited for by lt_symbolizer_free(); exit() would take
+ * the libraries from under it.  All else is closed by now.
+ */
+static int leave(struct lt_session *session, int code)
+{
+	if (session->symbolizer && lt_symbolizer_pending(session->symbolizer)) {
+		fflush(NULL);
+		_exit(code);
+	}
+	lt_symbolizer_free(session->symbolizer);
+	return code;
 }
 
 static const struct lt_session closed_session = {
@@ -504,7 +553,7 @@ int lt_session_run(const struct lt_options *options)
 		code = code ? code : LT_EXIT_FAILURE;
 	if (!code && options->fail_on_leak && leaking)
 		code = LT_EXIT_LEAK;
-	return code;
+	return leave(&session, code);
 }
 
 int lt_session_explain(const struct lt_options *options)

@@ -161,10 +161,11 @@ bool lt_tenancy_unresolved(const struct lt_tenancy *tenancy, const struct lt_eve
 	return false;
 }
 
-bool lt_tenancy_cut(struct lt_tenancy *tenancy, struct lt_event_stack *stack, uint64_t time_ns)
+/* *closed: the window that it is in is. */
+static uint16_t first_in_window(const struct lt_tenancy *tenancy,
+				const struct lt_event_stack *stack, uint64_t time_ns, bool *closed)
 {
 	uint16_t first = stack->frame_count;
-	bool closed = false;
 
 	for (size_t w = 0; w < filled(tenancy->window_count, LT_WINDOWS); w++) {
 		const struct lt_window *window = &tenancy->windows[w];
@@ -175,9 +176,25 @@ bool lt_tenancy_cut(struct lt_tenancy *tenancy, struct lt_event_stack *stack, ui
 			if (!inside(stack->frames[i] - 1, window->start, window->end))
 				continue;
 			first = i;
-			closed = window->to_ns != OPEN;
+			*closed = window->to_ns != OPEN;
 		}
 	}
+	return first;
+}
+
+uint16_t lt_tenancy_first(const struct lt_tenancy *tenancy, const struct lt_event_stack *stack,
+			  uint64_t time_ns)
+{
+	bool closed;
+
+	return first_in_window(tenancy, stack, time_ns, &closed);
+}
+
+bool lt_tenancy_cut(struct lt_tenancy *tenancy, struct lt_event_stack *stack, uint64_t time_ns)
+{
+	bool closed = false;
+	uint16_t first = first_in_window(tenancy, stack, time_ns, &closed);
+
 	if (first == stack->frame_count)
 		return false;
 	stack->frame_count = first + 1;

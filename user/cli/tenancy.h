@@ -68,6 +68,9 @@ static inline bool lt_tenancy_doubtful(const struct lt_tenancy *tenancy, uint64_
 	return time_ns < tenancy->quiet_ns;
 }
 
+/* The first frame in a window, or the number of frames. */
+uint16_t lt_tenancy_first(const struct lt_tenancy *tenancy, const struct lt_event_stack *stack,
+			  uint64_t time_ns);
 /*
  * Cuts a stack behind the first frame in a window; plain addresses.  True: the window is closed, so
  * that lt_tenancy_close() will not tell of it.

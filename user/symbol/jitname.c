@@ -79,7 +79,7 @@ static bool split_v8(char *name, struct lt_source_frame *frame)
 	if (!drop_number(script, &len, &column))
 		return false;
 	if (!drop_number(script, &len, &line)) {
-		if (!is_place(script) || script[len - 1] == ':')
+		if (!is_place(script) || strchr(":0123456789", script[len - 1]))
 			return false;
 		line = column; /* V8 10, of Node 18, tells none */
 	}

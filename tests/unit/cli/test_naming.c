@@ -134,8 +134,8 @@ static void test_each_address_is_asked_once(void **state)
 	assert_false(lt_naming_awaited(&fixture.naming, 1 * S));
 	fixture.jit_named = true;
 	pthread_mutex_lock(&fixture.gate);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 1 * S, false), 0);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 1 * S, true), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, 1 * S), 0);
+	assert_int_equal(lt_naming_ask_last(&fixture.naming, 1 * S, true), 0);
 	assert_int_equal(lt_symbolizer_pending(fixture.naming.symbolizer), 3);
 	assert_true(lt_naming_awaited(&fixture.naming, 1 * S));
 	pthread_mutex_unlock(&fixture.gate);
@@ -145,7 +145,7 @@ static void test_each_address_is_asked_once(void **state)
 	assert_int_equal(fixture.emitted[1], NAMELESS);
 	assert_int_equal(fixture.emitted[2], JIT);
 	assert_false(lt_naming_awaited(&fixture.naming, 1 * S));
-	assert_int_equal(lt_naming_ask(&fixture.naming, 2 * S, false), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, 2 * S), 0);
 	assert_int_equal(lt_symbolizer_pending(fixture.naming.symbolizer), 0);
 	assert_int_equal(fixture.looked_up, 3);
 	tear_down(&fixture);
@@ -156,19 +156,19 @@ static void test_code_made_at_run_time_gets_its_name_later(void **state)
 	struct fixture fixture;
 
 	set_up(&fixture);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 1 * S, false), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, 1 * S), 0);
 	emit_all(&fixture);
 	assert_int_equal(fixture.emitted_count, 2);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 2 * S, false), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, 2 * S), 0);
 	assert_int_equal(lt_symbolizer_pending(fixture.naming.symbolizer), 1);
 	emit_all(&fixture);
 	assert_int_equal(fixture.emitted_count, 0);
 	fixture.jit_named = true;
-	assert_int_equal(lt_naming_ask(&fixture.naming, 3 * S, false), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, 3 * S), 0);
 	emit_all(&fixture);
 	assert_int_equal(fixture.emitted_count, 1);
 	assert_int_equal(fixture.emitted[0], JIT);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 4 * S, false), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, 4 * S), 0);
 	assert_int_equal(lt_symbolizer_pending(fixture.naming.symbolizer), 0);
 	tear_down(&fixture);
 }
@@ -179,20 +179,64 @@ static void test_patience_has_an_end(void **state)
 
 	set_up(&fixture);
 	pthread_mutex_lock(&fixture.gate);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 100 * S, false), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, 100 * S), 0);
 	assert_true(lt_naming_awaited(&fixture.naming, 103 * S));
 	assert_false(lt_naming_awaited(&fixture.naming, 160 * S));
 	/* Asked again behind the same file: the next report does not wait as long once more. */
-	assert_int_equal(lt_naming_ask(&fixture.naming, 160 * S, false), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, 160 * S), 0);
 	assert_false(lt_naming_awaited(&fixture.naming, 160 * S));
 	pthread_mutex_unlock(&fixture.gate);
 	emit_all(&fixture);
 	assert_int_equal(fixture.emitted_count, 2);
 	/* All were answered: a new wait. */
 	pthread_mutex_lock(&fixture.gate);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 200 * S, false), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, 200 * S), 0);
 	assert_true(lt_naming_awaited(&fixture.naming, 201 * S));
 	pthread_mutex_unlock(&fixture.gate);
+	tear_down(&fixture);
+}
+
+static void test_the_last_report_waits_for_longer_but_not_for_ever(void **state)
+{
+	struct fixture fixture;
+
+	set_up(&fixture);
+	pthread_mutex_lock(&fixture.gate);
+	assert_int_equal(lt_naming_ask(&fixture.naming, 100 * S), 0);
+	assert_false(lt_naming_awaited(&fixture.naming, 1000 * S));
+	/* However long others waited before. */
+	assert_int_equal(lt_naming_ask_last(&fixture.naming, 1000 * S, false), 0);
+	assert_true(lt_naming_awaited(&fixture.naming, 1059 * S));
+	assert_false(lt_naming_awaited(&fixture.naming, 1060 * S));
+	pthread_mutex_unlock(&fixture.gate);
+	emit_all(&fixture);
+	assert_false(lt_naming_awaited(&fixture.naming, 1001 * S));
+	tear_down(&fixture);
+}
+
+static void test_a_wait_is_told_without_a_file(void **state)
+{
+	struct fixture fixture;
+	uint64_t pc;
+
+	set_up(&fixture);
+	pthread_mutex_lock(&fixture.gate);
+	assert_int_equal(lt_symbolizer_ask(fixture.naming.symbolizer, JIT), 0);
+	fixture.naming.since_ns = 100 * S;
+	while (!lt_symbolizer_current(fixture.naming.symbolizer, &pc))
+		poll(NULL, 0, 1);
+	lt_naming_tell(&fixture.naming, 101 * S);
+	assert_false(fixture.naming.told_wait);
+	lt_naming_tell(&fixture.naming, 103 * S);
+	assert_true(fixture.naming.told_wait);
+	assert_int_equal(fixture.naming.told.len, 0);
+	/* What can be done about it is said anew. */
+	assert_int_equal(lt_naming_ask_last(&fixture.naming, 104 * S, false), 0);
+	assert_false(fixture.naming.told_wait);
+	pthread_mutex_unlock(&fixture.gate);
+	emit_all(&fixture);
+	lt_naming_tell(&fixture.naming, 110 * S); /* nothing is awaited */
+	assert_false(fixture.naming.told_wait);
 	tear_down(&fixture);
 }
 
@@ -203,7 +247,7 @@ static void test_the_file_waited_for_is_told(void **state)
 
 	set_up(&fixture);
 	pthread_mutex_lock(&fixture.gate);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 100 * S, false), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, 100 * S), 0);
 	while (!lt_symbolizer_current(fixture.naming.symbolizer, &pc))
 		poll(NULL, 0, 1);
 	lt_naming_tell(&fixture.naming, 101 * S);
@@ -224,6 +268,8 @@ int main(void)
 		cmocka_unit_test(test_each_address_is_asked_once),
 		cmocka_unit_test(test_code_made_at_run_time_gets_its_name_later),
 		cmocka_unit_test(test_patience_has_an_end),
+		cmocka_unit_test(test_the_last_report_waits_for_longer_but_not_for_ever),
+		cmocka_unit_test(test_a_wait_is_told_without_a_file),
 		cmocka_unit_test(test_the_file_waited_for_is_told),
 	};
 

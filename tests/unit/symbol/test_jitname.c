@@ -51,7 +51,6 @@ static const struct {
 	{ "", "", "", 0 },
 	{ "JS:", "JS:", "", 0 },
 	{ "JS:* ", "JS:* ", "", 0 },
-	{ "JS:*f /x.js", "JS:*f /x.js", "", 0 },
 	{ "LazyCompile:~f /x.js:4", "f", "/x.js", 4 },
 	{ "JS:*f /x.js", "JS:*f /x.js", "", 0 },
 	{ "JS:*f /x.js:1:", "JS:*f /x.js:1:", "", 0 },
