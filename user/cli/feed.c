@@ -59,6 +59,7 @@ static int emit_doubtful(struct lt_session *session, const struct lt_event *even
 	uint64_t plain[LT_MAX_FRAMES];
 	const uint64_t *frames = NULL;
 	uint16_t count = lt_pipeline_stack(session->pipeline, event->acquire.stack_id, &frames);
+	uint16_t first;
 	int err;
 
 	for (uint16_t i = 0; i < count; i++)
@@ -68,8 +69,11 @@ static int emit_doubtful(struct lt_session *session, const struct lt_event *even
 	stack.stack = (struct lt_event_stack){ .stack_id = lt_mix64(event->acquire.stack_id),
 					       .frames = plain,
 					       .frame_count = count };
-	if (!count || !lt_modules_in_doubt(session->modules, &stack.stack, event->time_ns))
+	first = count ? lt_modules_in_doubt(session->modules, &stack.stack, event->time_ns) : 0;
+	if (first == count)
 		return deliver(session, event);
+	stack.stack.frame_count = first + 1;
+	stack.stack.end = LT_STACK_PENDING;
 	err = emit_stack(session, &stack);
 	acquire.acquire.stack_id = stack.stack.stack_id;
 	return err ? err : deliver(session, &acquire);

@@ -172,10 +172,16 @@ static bool is_jit(const struct place *place)
 	return !place->version;
 }
 
+static bool nearby(const struct place *a, const struct place *b)
+{
+	return a->start < b->end + JIT_NEARBY && b->start < a->end + JIT_NEARBY;
+}
+
 /* The place that is meant by a new one, or NULL; *tag is one that no other has there. */
 static struct place *find_place(struct lt_modules *modules, const struct place *made, uint64_t *tag)
 {
 	struct place *found = NULL;
+	uint64_t above_files = 0;
 
 	*tag = 0;
 	for (size_t i = 0; i < modules->place_count; i++) {
@@ -185,16 +191,17 @@ static struct place *find_place(struct lt_modules *modules, const struct place *
 			continue;
 		if (place->tag >= *tag)
 			*tag = place->tag + 1;
-		if (place->device == made->device && place->inode == made->inode &&
-		    place->version == made->version && (is_jit(made) || place->bias == made->bias))
+		if (!is_jit(place) && place->tag >= above_files)
+			above_files = place->tag + 1;
+		if (!is_jit(made) && place->device == made->device && place->inode == made->inode &&
+		    place->version == made->version && place->bias == made->bias)
 			found = place;
 	}
-	/* More JIT code nearby: one place for all of it, unless a file was just here. */
-	for (size_t i = 0; !found && is_jit(made) && *tag == 0 && i < modules->place_count; i++) {
+	/* One place serves all JIT code around, as long as no file there has the same tag. */
+	for (size_t i = 0; is_jit(made) && !found && i < modules->place_count; i++) {
 		struct place *place = &modules->places[i];
 
-		if (is_jit(place) && place->tag == 0 && made->start < place->end + JIT_NEARBY &&
-		    place->start < made->end + JIT_NEARBY)
+		if (is_jit(place) && place->tag >= above_files && nearby(place, made))
 			found = place;
 	}
 	return found;
@@ -598,10 +605,10 @@ bool lt_modules_doubtful(struct lt_modules *modules, uint64_t time_ns)
 	return lt_tenancy_doubtful(&modules->tenancy, time_ns);
 }
 
-bool lt_modules_in_doubt(const struct lt_modules *modules, const struct lt_event_stack *stack,
-			 uint64_t time_ns)
+uint16_t lt_modules_in_doubt(const struct lt_modules *modules, const struct lt_event_stack *stack,
+			     uint64_t time_ns)
 {
-	return lt_tenancy_first(&modules->tenancy, stack, time_ns) < stack->frame_count;
+	return lt_tenancy_first(&modules->tenancy, stack, time_ns);
 }
 
 void lt_modules_print(const struct lt_modules *modules, struct lt_buf *out)

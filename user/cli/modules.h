@@ -43,9 +43,12 @@ int lt_modules_place_stack(struct lt_modules *modules, struct lt_event_stack *st
 
 /* False: no code of that time is in doubt.  Cheap. */
 bool lt_modules_doubtful(struct lt_modules *modules, uint64_t time_ns);
-/* True if a stack of plain addresses leads through code that was replaced just before. */
-bool lt_modules_in_doubt(const struct lt_modules *modules, const struct lt_event_stack *stack,
-			 uint64_t time_ns);
+/*
+ * The first frame of a stack of plain addresses in code that was replaced just before, or the
+ * number of frames.
+ */
+uint16_t lt_modules_in_doubt(const struct lt_modules *modules, const struct lt_event_stack *stack,
+			     uint64_t time_ns);
 
 /* One line about the tables and their bounds. */
 void lt_modules_print(const struct lt_modules *modules, struct lt_buf *out);

@@ -37,6 +37,9 @@ static void open_window(struct lt_tenancy *tenancy, uint64_t start, uint64_t end
 		if (slot->from_ns < from_ns)
 			from_ns = slot->from_ns;
 	}
+	if (tenancy->window_count >= LT_WINDOWS && slot->to_ns != OPEN &&
+	    slot->to_ns > tenancy->forgotten_ns)
+		tenancy->forgotten_ns = slot->to_ns;
 	*slot = (struct lt_window){ start, end, from_ns, OPEN };
 	tenancy->quiet_ns = OPEN;
 	tenancy->window_count++;
@@ -107,6 +110,8 @@ bool lt_tenancy_close(struct lt_tenancy *tenancy, uint64_t looked_ns, uint64_t n
 		if (window->to_ns > tenancy->quiet_ns)
 			tenancy->quiet_ns = window->to_ns;
 	}
+	if (tenancy->forgotten_ns > tenancy->quiet_ns)
+		tenancy->quiet_ns = tenancy->forgotten_ns;
 	cut = closed && tenancy->cut;
 	if (closed)
 		tenancy->cut = 0;
@@ -166,6 +171,16 @@ static uint16_t first_in_window(const struct lt_tenancy *tenancy,
 				const struct lt_event_stack *stack, uint64_t time_ns, bool *closed)
 {
 	uint16_t first = stack->frame_count;
+
+	/* Of that time nothing better is known than where code ever changed. */
+	for (size_t i = 0;
+	     time_ns < tenancy->forgotten_ns && i < filled(tenancy->arrived_count, LT_TENANTS); i++)
+		for (uint16_t j = 0; j < first; j++)
+			if (inside(stack->frames[j] - 1, tenancy->arrived[i].start,
+				   tenancy->arrived[i].end)) {
+				first = j;
+				*closed = true;
+			}
 
 	for (size_t w = 0; w < filled(tenancy->window_count, LT_WINDOWS); w++) {
 		const struct lt_window *window = &tenancy->windows[w];

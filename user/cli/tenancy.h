@@ -15,7 +15,7 @@
 #include "stream/event.h"
 
 #define LT_TENANTS 4096 /* comings and goings that are remembered: some seconds of churn */
-#define LT_WINDOWS 64
+#define LT_WINDOWS 256
 
 /* An address whose code nobody can tell any more: no module has this tag. */
 #define LT_TAG_UNKNOWN UINT64_C(0xffff)
@@ -34,9 +34,10 @@ struct lt_tenancy {
 	struct lt_tenant arrived[LT_TENANTS], left[LT_TENANTS];
 	struct lt_window windows[LT_WINDOWS];
 	unsigned int arrived_count, left_count, window_count; /* ever */
-	uint64_t quiet_ns; /* no window reaches beyond; UINT64_MAX: one is open */
-	uint64_t heard_ns; /* some of what came before was not told, or forgotten */
-	unsigned int cut;  /* stacks, since the last window closed */
+	uint64_t quiet_ns;     /* no window reaches beyond; UINT64_MAX: one is open */
+	uint64_t forgotten_ns; /* windows up to then may have been forgotten */
+	uint64_t heard_ns;     /* some of what came before was not told, or forgotten */
+	unsigned int cut;      /* stacks, since the last window closed */
 };
 
 /* Code arrived: whose it is shows the next look at the mappings.  before: other code was there. */
