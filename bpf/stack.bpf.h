@@ -36,16 +36,10 @@ struct {
 	__type(value, struct lt_slot);
 } lt_memo __weak SEC(".maps");
 
-/* Walks by enum lt_stack_end; user space makes counters of them. */
+/* Walks that did not end LT_STACK_COMPLETE, by their end; user space makes counters of them. */
 __u64 lt_walk_ends[LT_STACK_END_COUNT] __weak = {};
 
 #define MISSES_IN_ROW 8
-
-static __always_inline __u64 stack_hash(__u64 hash, __u64 frame)
-{
-	hash = (hash ^ frame) * 0xff51afd7ed558ccdULL;
-	return hash ^ hash >> 32;
-}
 
 static __always_inline struct lt_layout *layout_of(struct lt_thread *thread, __u64 ip, __u64 sp)
 {
@@ -154,19 +148,15 @@ static __always_inline __u64 stack_walk(struct pt_regs *ctx, struct lt_thread *t
 	/* When the walk began, to be compared with when code was replaced. */
 	thread->stack.header.time_ns = bpf_ktime_get_ns();
 	unwind(ctx, thread);
-	hash = thread->walk.tags;
 	frames = thread->walk.frames;
 	end = thread->walk.end;
-	for (__u32 i = 0; i < LT_MAX_FRAMES; i++) {
-		if (i >= frames)
-			break;
-		hash = stack_hash(hash, thread->frames[i]);
-	}
 	/* How it ended is part of what it is. */
-	hash = stack_hash(hash, end);
-	opaque(end);
-	if (end < LT_STACK_END_COUNT)
-		__sync_fetch_and_add(&lt_walk_ends[end], 1);
+	hash = stack_hash(thread->walk.hash, end);
+	if (end != LT_STACK_COMPLETE) {
+		opaque(end);
+		if (end < LT_STACK_END_COUNT)
+			__sync_fetch_and_add(&lt_walk_ends[end], 1);
+	}
 	thread->stack.stack_id = hash;
 	thread->stack.frame_count = frames;
 	thread->stack.end = end;

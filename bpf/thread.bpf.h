@@ -41,13 +41,13 @@ struct lt_layout {
 struct lt_walk {
 	__u64 sp, bp;
 	__u64 rule;       /* of the frame in hand */
+	__u64 hash;       /* of the frames so far */
 	__u64 chunk_base; /* address of chunk[0] */
 	__u64 context;    /* the frame was interrupted: its registers, a struct ucontext; or 0 */
 	__u64 frame_sp;   /* SP at the start ... */
 	__u64 rbx, r12, r13, r14, r15; /* ... and what calls preserve besides RBP */
 	__u32 chunk_size;              /* bytes of it that are valid */
 	__u32 generation;
-	__u32 tags;    /* hash of those of the ranges that the frames are in */
 	__u32 bp_slot; /* where in the stack bp came from, from frame_sp; or a LT_BP_ value */
 	__u32 frames;
 	__u32 signals;          /* interrupted frames so far */

@@ -26,7 +26,7 @@
 #define USER_END          (1ULL << 47) /* Documentation/arch/x86/x86_64/mm.rst */
 #define CHUNK_HALF        (LT_STACK_CHUNK / 2)
 #define STEPS_PER_CALL    1
-#define FRAMES_PER_RUN    16
+#define FRAMES_PER_RUN    32
 #define MAX_RETURN_TRAPS  32 /* return probes pending in one thread; the kernel allows 64 */
 
 /* DWARF numbers of the registers, System V psABI for x86-64, figure 3.36. */
@@ -132,9 +132,16 @@ static __always_inline __u64 rule_of(__u64 frame, __u32 generation)
 	return rule;
 }
 
-static __always_inline __u32 add_tag(__u32 tags, __u64 rule)
+static __always_inline __u64 stack_hash(__u64 hash, __u64 frame)
 {
-	return tags * 31 + LT_RULE_TAG(rule);
+	hash = (hash ^ frame) * 0xff51afd7ed558ccdULL;
+	return hash ^ hash >> 32;
+}
+
+/* A frame is its address, and which code that is. */
+static __always_inline __u64 hash_frame(__u64 hash, __u64 frame, __u64 rule)
+{
+	return stack_hash(hash, frame ^ (__u64)LT_RULE_TAG(rule) << 56);
 }
 
 static __always_inline bool walk_ends(struct lt_walk *walk, enum lt_stack_end end)
@@ -316,7 +323,7 @@ static __always_inline bool enter_frame(struct lt_thread *thread, __u64 frame, _
 	opaque(count);
 	thread->frames[count & LT_MAX_FRAMES] = frame; /* 127: a mask, too */
 	walk->frames = count + 1;
-	walk->tags = add_tag(walk->tags, walk->rule);
+	walk->hash = hash_frame(walk->hash, frame, walk->rule);
 	return true;
 }
 
@@ -482,7 +489,8 @@ static __always_inline void run(struct lt_thread *thread)
 {
 	struct lt_walk *walk = &thread->walk;
 	__u64 sp = walk->sp, rule = walk->rule, next, hash, frame, offset, bp_at;
-	__u32 frames = walk->frames, tags = walk->tags, count = thread->draft.count;
+	__u64 walked = walk->hash;
+	__u32 frames = walk->frames, count = thread->draft.count;
 	struct lt_slot *slot;
 
 	if (walk->chunk_base != walk->frame_sp || walk->context || (sp & 7))
@@ -524,13 +532,13 @@ static __always_inline void run(struct lt_thread *thread)
 			thread->draft.span = offset + 8;
 		sp += LT_RULE_OFFSET(rule);
 		rule = next;
-		tags = add_tag(tags, rule);
+		walked = hash_frame(walked, frame, rule);
 	}
 	if (walk->frames != frames)
 		walk->by_frame_pointer = 0;
 	walk->sp = sp;
 	walk->rule = rule;
-	walk->tags = tags;
+	walk->hash = walked;
 	walk->frames = frames;
 	thread->draft.count = count;
 }
@@ -566,7 +574,7 @@ static __always_inline void unwind(struct pt_regs *ctx, struct lt_thread *thread
 	walk->bp_slot = LT_BP_START;
 	walk->context = 0;
 	walk->signals = 0;
-	walk->tags = 0;
+	walk->hash = 0;
 	walk->unique = 0;
 	walk->unsure = 0;
 	walk->by_frame_pointer = 0;
@@ -580,6 +588,7 @@ static __always_inline void unwind(struct pt_regs *ctx, struct lt_thread *thread
 		/* The caller is right in any case. */
 		thread->frames[0] = PT_REGS_IP(ctx);
 		walk->frames = 1;
+		walk->hash = hash_frame(0, thread->frames[0], 0);
 		return;
 	}
 	if (lt_config.max_frames <= 1)
@@ -595,6 +604,7 @@ static __always_inline void unwind(struct pt_regs *ctx, struct lt_thread *thread
 	/* Tables changed meanwhile: only what was there before the walk is sure. */
 	if (walk->generation != *(volatile __u32 *)&lt_code_generation) {
 		walk->frames = 1;
+		walk->hash = hash_frame(0, thread->frames[0], 0);
 		walk->end = LT_STACK_PENDING;
 	}
 }
