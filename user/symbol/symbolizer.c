@@ -355,9 +355,9 @@ int lt_symbolizer_fetch(struct lt_symbolizer *symbolizer,
 	uint64_t count;
 	int err;
 
-	/* Emptied before the list is taken: what comes later wakes again. */
-	(void)!read(symbolizer->event_fd, &count, sizeof(count));
 	pthread_mutex_lock(&symbolizer->mutex);
+	/* Emptied together with the list: neither is readable for nothing, nor silent about more. */
+	(void)!read(symbolizer->event_fd, &count, sizeof(count));
 	done = symbolizer->done;
 	symbolizer->done = (struct list){ 0 };
 	err = symbolizer->error;
