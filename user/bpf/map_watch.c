@@ -25,6 +25,8 @@ struct lt_map_watch {
 	uint32_t tgid;
 	int epoll_fd;
 	size_t page_size, count;
+	struct lt_map_change *changes; /* of the call in hand, from all rings */
+	size_t change_count, change_capacity;
 	struct cpu_ring rings[]; /* one a CPU: a process's threads run anywhere */
 };
 
@@ -116,6 +118,7 @@ void lt_map_watch_close(struct lt_map_watch *watch)
 		lt_close_p(&watch->rings[i].fd);
 	}
 	lt_close_p(&watch->epoll_fd);
+	free(watch->changes);
 	free(watch);
 }
 
@@ -135,9 +138,23 @@ static void copy_out(const struct cpu_ring *ring, uint64_t from, void *to, size_
 	memcpy((char *)to + head, data, size - head);
 }
 
-static int read_ring(const struct lt_map_watch *watch, struct cpu_ring *ring,
-		     void (*changed)(void *context, const struct lt_map_change *change),
-		     void *context)
+static int keep_change(struct lt_map_watch *watch, const struct lt_map_change *change)
+{
+	if (watch->change_count == watch->change_capacity) {
+		size_t more = watch->change_capacity ? watch->change_capacity * 2 : 64;
+		struct lt_map_change *changes = reallocarray(watch->changes, more,
+							     sizeof(*changes));
+
+		if (!changes)
+			return -EOVERFLOW; /* lost, as far as the caller is concerned */
+		watch->changes = changes;
+		watch->change_capacity = more;
+	}
+	watch->changes[watch->change_count++] = *change;
+	return 0;
+}
+
+static int read_ring(struct lt_map_watch *watch, struct cpu_ring *ring, uint64_t until_ns)
 {
 	uint64_t head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
 	uint64_t tail = ring->page->data_tail;
@@ -148,40 +165,66 @@ static int read_ring(const struct lt_map_watch *watch, struct cpu_ring *ring,
 		struct lt_map_change change;
 
 		copy_out(ring, tail, &record.header, sizeof(record.header));
-		if (record.header.size < sizeof(record.header) || record.header.size > head - tail)
-			break; /* the kernel writes no such thing */
+		if (record.header.size < sizeof(record.header) + TRAILER_BYTES ||
+		    record.header.size > head - tail) {
+			tail = head; /* the kernel writes no such thing */
+			err = -EOVERFLOW;
+			break;
+		}
+		copy_out(ring, tail + record.header.size - TRAILER_BYTES, &change.time_ns,
+			 TRAILER_BYTES);
+		if (change.time_ns > until_ns)
+			break;
 		if (record.header.type == PERF_RECORD_LOST) {
 			err = -EOVERFLOW;
 		} else if (record.header.type == PERF_RECORD_MMAP2 &&
 			   record.header.size >= sizeof(record) + TRAILER_BYTES) {
 			copy_out(ring, tail, &record, sizeof(record));
-			copy_out(ring, tail + record.header.size - TRAILER_BYTES, &change.time_ns,
-				 TRAILER_BYTES);
 			change.start = record.address;
 			change.end = record.address + record.length;
 			change.file_offset = record.page_offset;
 			change.device = makedev(record.major, record.minor);
 			change.inode = record.inode;
 			if (record.pid == watch->tgid)
-				changed(context, &change);
+				err = keep_change(watch, &change) ?: err;
 		}
 		tail += record.header.size;
 	}
-	__atomic_store_n(&ring->page->data_tail, head, __ATOMIC_RELEASE);
+	__atomic_store_n(&ring->page->data_tail, tail, __ATOMIC_RELEASE);
 	return err;
 }
 
+static int by_time(const void *a, const void *b)
+{
+	const struct lt_map_change *one = a, *other = b;
+
+	return (one->time_ns > other->time_ns) - (one->time_ns < other->time_ns);
+}
+
+/*
+ * What one CPU tells may have come after what another one will tell a moment later: so only what is
+ * older than this call is taken, all of which the rings hold by now, in the order of time.
+ */
 int lt_map_watch_read(struct lt_map_watch *watch,
 		      void (*changed)(void *context, const struct lt_map_change *change),
 		      void *context)
 {
+	struct timespec time;
+	uint64_t now_ns;
 	int err = 0;
 
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	now_ns = (uint64_t)time.tv_sec * 1000000000ULL + (uint64_t)time.tv_nsec;
+	watch->change_count = 0;
 	for (size_t i = 0; i < watch->count; i++) {
 		struct cpu_ring *ring = &watch->rings[i];
 
 		if (ring->page && ring->page->data_head != ring->page->data_tail)
-			err = read_ring(watch, ring, changed, context) ?: err;
+			err = read_ring(watch, ring, now_ns) ?: err;
 	}
+	if (watch->change_count)
+		qsort(watch->changes, watch->change_count, sizeof(*watch->changes), by_time);
+	for (size_t i = 0; i < watch->change_count; i++)
+		changed(context, &watch->changes[i]);
 	return err;
 }

@@ -41,41 +41,61 @@ static int deliver(struct lt_session *session, const struct lt_event *event)
 	return lt_pipeline_apply(session->pipeline, event);
 }
 
+/*
+ * While code is being replaced, BPF's stack ids are those of the code that was there before, and
+ * may come again when that code does.  So what is in doubt is told under other ids: here of all
+ * frames, which no site uses; in emit_doubtful() of those that are sure.
+ */
+static uint64_t doubtful_id(uint64_t stack_id)
+{
+	return lt_mix64(stack_id);
+}
+
 static int emit_stack(struct lt_session *session, const struct lt_event *event)
 {
 	struct lt_event placed = *event;
-	int err = lt_modules_place_stack(session->modules, &placed.stack, event->time_ns);
+	int cut = lt_modules_place_stack(session->modules, &placed.stack, event->time_ns);
 
-	return err ? err : deliver(session, &placed);
+	if (cut > 0) {
+		placed.stack = event->stack;
+		placed.stack.stack_id = doubtful_id(event->stack.stack_id);
+	}
+	return cut < 0 ? cut : deliver(session, &placed);
 }
 
 /*
- * An acquire that came while code was being replaced: its stack was recognised by what was there
- * before.  If it leads through that code, it is told under another id, cut there.
+ * An acquire that came while code was being replaced.  If its stack leads through that code, it is
+ * told under another id, cut there.
  */
 static int emit_doubtful(struct lt_session *session, const struct lt_event *event)
 {
 	struct lt_event acquire = *event, stack = *event;
-	uint64_t plain[LT_MAX_FRAMES];
+	uint64_t plain[LT_MAX_FRAMES], stack_id = event->acquire.stack_id;
 	const uint64_t *frames = NULL;
-	uint16_t count = lt_pipeline_stack(session->pipeline, event->acquire.stack_id, &frames);
+	uint16_t count = lt_pipeline_stack(session->pipeline, stack_id, &frames);
 	uint16_t first;
 	int err;
 
+	if (!count)
+		count = lt_pipeline_stack(session->pipeline, doubtful_id(stack_id), &frames);
 	for (uint16_t i = 0; i < count; i++)
 		plain[i] = lt_address_plain(frames[i]);
 	stack.type = LT_EVENT_STACK;
 	stack.flags = 0;
-	stack.stack = (struct lt_event_stack){ .stack_id = lt_mix64(event->acquire.stack_id),
-					       .frames = plain,
-					       .frame_count = count };
+	stack.stack = (struct lt_event_stack){ .frames = plain, .frame_count = count };
 	first = count ? lt_modules_in_doubt(session->modules, &stack.stack, event->time_ns) : 0;
-	if (first == count)
+	if (first == count) /* or its frames come later, by another ring */
 		return deliver(session, event);
 	stack.stack.frame_count = first + 1;
 	stack.stack.end = LT_STACK_PENDING;
-	err = emit_stack(session, &stack);
+	err = lt_modules_place_stack(session->modules, &stack.stack, event->time_ns);
+	if (err < 0)
+		return err;
+	/* By what is sure of it: another time, other code, another id. */
+	stack.stack.stack_id = lt_mix64(lt_fnv1a(LT_FNV_SEED, stack.stack.frames,
+						 stack.stack.frame_count * sizeof(uint64_t)));
 	acquire.acquire.stack_id = stack.stack.stack_id;
+	err = deliver(session, &stack);
 	return err ? err : deliver(session, &acquire);
 }
 

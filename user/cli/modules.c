@@ -158,6 +158,7 @@ static int open_file(struct lt_modules *modules, struct module *module, int fd,
 	code = lt_image_code_address(image, module->file_offset, &module->code_address);
 	lt_image_close(image);
 	fd = code ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	module->unreadable = code && fd < 0; /* out of descriptors: that is not "no CFI" */
 	return fd < 0 ? 0 : lt_tables_get(modules->tables, identity, fd, &module->table);
 }
 
@@ -222,6 +223,14 @@ static int add_place(struct lt_modules *modules, const struct place *made)
 	return 0;
 }
 
+static void say_full(struct lt_modules *modules)
+{
+	if (!modules->full)
+		lt_warn("more than %d executable mappings: code in the rest stays unnamed",
+			LT_MAX_MODULES);
+	modules->full = true;
+}
+
 /*
  * Finds or makes the place of a mapping, and with it the tag that its addresses carry: the same
  * file at the same addresses means the same as before.  *told: this needs no MODULE event.
@@ -250,10 +259,7 @@ static int choose_place(struct lt_modules *modules, struct module *module, bool 
 	}
 	if (modules->place_count < LT_MAX_MODULES && made.tag < LT_TAG_UNKNOWN)
 		return add_place(modules, &made);
-	if (!modules->full)
-		lt_warn("more than %d executable mappings: code in the rest stays unnamed",
-			LT_MAX_MODULES);
-	modules->full = true;
+	say_full(modules);
 	module->tag = LT_TAG_UNKNOWN;
 	*told = true;
 	return 0;
@@ -269,7 +275,7 @@ static int announce(struct lt_modules *modules, const struct module *module,
 		.tgid = (uint32_t)modules->process->tgid_init,
 		.time_ns = now_ns,
 		.module = {
-			.module_id = modules->next_id % LT_MAX_MODULES,
+			.module_id = modules->next_id,
 			.start = module->start | module->tag << LT_ADDRESS_BITS,
 			.end = module->end | module->tag << LT_ADDRESS_BITS,
 			.file_offset = module->file_offset,
@@ -278,9 +284,15 @@ static int announce(struct lt_modules *modules, const struct module *module,
 			.build_id_len = identity->build_id_len,
 		},
 	};
-	int err = lt_symbolizer_add_module(modules->symbolizer, &event.module, lt_take_fd(fd));
+	int err;
 
+	/* Parts of one file are told apart: there can be more of them than places. */
+	if (modules->next_id == LT_MAX_MODULES) {
+		say_full(modules);
+		return 0;
+	}
 	modules->next_id++;
+	err = lt_symbolizer_add_module(modules->symbolizer, &event.module, lt_take_fd(fd));
 	return err ? err : modules->sink(modules->context, &event);
 }
 
@@ -409,7 +421,7 @@ static const struct module *find_known(const struct lt_modules *modules,
 
 /* Remembers what is not there any more, or has become something else. */
 static void retire(struct lt_modules *modules, const struct module *seen, size_t count,
-		   uint64_t now_ns)
+		   uint64_t ended_ns)
 {
 	size_t next = 0;
 
@@ -423,20 +435,31 @@ static void retire(struct lt_modules *modules, const struct module *seen, size_t
 		    seen[next].version == module->version)
 			continue;
 		lt_tenancy_leave(&modules->tenancy, module->start, module->end, module->tag,
-				 now_ns);
+				 ended_ns);
 		/* Something else stands there: since when, nobody told. */
 		if (next < count && seen[next].start < module->end && seen[next].tag != module->tag)
 			lt_tenancy_doubt(&modules->tenancy, module->start, module->end,
-					 modules->looked_ns);
+					 modules->looked_ns, ended_ns);
 	}
 }
 
-static uint64_t tag_at(void *context, uint64_t address)
+/* Names a part of a file, as a mapping or the news of one tells it. */
+static uint64_t file_key(uint64_t device, uint64_t inode, uint64_t bias)
+{
+	const uint64_t parts[] = { device, inode, bias };
+
+	return inode ? lt_fnv1a(LT_FNV_SEED, parts, sizeof(parts)) : 0;
+}
+
+static uint64_t tag_at(void *context, uint64_t address, uint64_t file)
 {
 	const struct lt_modules *modules = context;
 	const struct module *module = overlapped(modules, address, address + 1);
 
-	return module ? module->tag : LT_TAG_UNKNOWN;
+	return module && file == file_key(module->device, module->inode,
+					  module->start - module->file_offset)
+		       ? module->tag
+		       : LT_TAG_UNKNOWN;
 }
 
 /* What /proc/PID/maps says, with what is known already.  0 modules, if it cannot be read. */
@@ -479,9 +502,44 @@ static int look(struct lt_modules *modules, uint64_t now_ns, struct module **res
 	return err;
 }
 
+static void note_change(void *context, const struct lt_map_change *change)
+{
+	struct lt_modules *modules = context;
+	struct module *before = overlapped(modules, change->start, change->end);
+
+	/* JIT compilers change the rights of their pages all the time: that is nothing new. */
+	if (!modules->stale && before && !before->inode && !change->inode &&
+	    before->start <= change->start && before->end >= change->end)
+		return;
+	modules->stale = true;
+	for (; before < modules->known + modules->known_count && before &&
+	       before->start < change->end;
+	     before++) {
+		lt_tenancy_leave(&modules->tenancy, before->start, before->end, before->tag,
+				 change->time_ns);
+		before->doubtful = true;
+	}
+	lt_tenancy_arrive(
+		&modules->tenancy, change->start, change->end,
+		file_key(change->device, change->inode, change->start - change->file_offset),
+		change->time_ns);
+}
+
+static void read_watch(struct lt_modules *modules)
+{
+	if (!modules->watch ||
+	    lt_map_watch_read(modules->watch, note_change, modules) != -EOVERFLOW)
+		return;
+	/* Anything may have been replaced. */
+	modules->stale = true;
+	for (size_t i = 0; i < modules->known_count; i++)
+		modules->known[i].doubtful = true;
+	lt_tenancy_doubt(&modules->tenancy, 0, UINT64_MAX, modules->looked_ns, now());
+}
+
 int lt_modules_update(struct lt_modules *modules, uint64_t now_ns)
 {
-	uint64_t began_ns = now();
+	uint64_t began_ns = now(), ended_ns;
 	_lt_free_ struct module *seen = NULL;
 	bool changed = false;
 	size_t count = 0;
@@ -491,6 +549,7 @@ int lt_modules_update(struct lt_modules *modules, uint64_t now_ns)
 	 */
 	if (lt_tracer_ended(modules->tracer, &status) != LT_TRACER_RUNNING)
 		return 0;
+	read_watch(modules);
 	modules->stale = false;
 	err = look(modules, now_ns, &seen, &count, &changed);
 	modules->next_look_ns = now() + (now() - began_ns) * LOOK_SHARE;
@@ -498,8 +557,9 @@ int lt_modules_update(struct lt_modules *modules, uint64_t now_ns)
 		modules->next_look_ns = began_ns + LOOK_PERIOD_NS;
 	if (err)
 		return err == -ENOMEM ? err : 0; /* else the target is gone */
+	ended_ns = now();
 	if (changed || count != modules->known_count) {
-		retire(modules, seen, count, began_ns);
+		retire(modules, seen, count, ended_ns);
 		free(modules->known);
 		modules->known = lt_take_ptr(seen);
 		modules->known_count = count;
@@ -523,40 +583,6 @@ int lt_modules_start(struct lt_modules *modules, uint64_t now_ns)
 	return lt_tables_collect(modules->tables) ? set_ranges(modules) : 0;
 }
 
-static void note_change(void *context, const struct lt_map_change *change)
-{
-	struct lt_modules *modules = context;
-	struct module *before = overlapped(modules, change->start, change->end);
-	bool other = before != NULL;
-
-	/* JIT compilers change the rights of their pages all the time: that is nothing new. */
-	if (!modules->stale && before && !before->inode && !change->inode &&
-	    before->start <= change->start && before->end >= change->end)
-		return;
-	modules->stale = true;
-	for (; before < modules->known + modules->known_count && before &&
-	       before->start < change->end;
-	     before++) {
-		lt_tenancy_leave(&modules->tenancy, before->start, before->end, before->tag,
-				 change->time_ns);
-		before->doubtful = true;
-	}
-	lt_tenancy_arrive(&modules->tenancy, change->start, change->end, change->time_ns, other);
-}
-
-static void read_watch(struct lt_modules *modules)
-{
-	if (!modules->watch ||
-	    lt_map_watch_read(modules->watch, note_change, modules) != -EOVERFLOW)
-		return;
-	/* Anything may have been replaced. */
-	modules->stale = true;
-	modules->tenancy.heard_ns = now();
-	for (size_t i = 0; i < modules->known_count; i++)
-		modules->known[i].doubtful = true;
-	lt_tenancy_doubt(&modules->tenancy, 0, UINT64_MAX, modules->looked_ns);
-}
-
 int lt_modules_follow(struct lt_modules *modules, uint64_t now_ns)
 {
 	int err = 0;
@@ -572,13 +598,15 @@ int lt_modules_follow(struct lt_modules *modules, uint64_t now_ns)
 int lt_modules_place_stack(struct lt_modules *modules, struct lt_event_stack *stack,
 			   uint64_t time_ns)
 {
+	bool cut, closed;
 	int err = 0;
 
 	/* What was mapped before this stack was walked has been told by now. */
 	read_watch(modules);
 	if (modules->stale && lt_tenancy_unresolved(&modules->tenancy, stack, time_ns))
 		err = lt_modules_update(modules, time_ns);
-	if (lt_tenancy_cut(&modules->tenancy, stack, time_ns))
+	cut = lt_tenancy_cut(&modules->tenancy, stack, time_ns, &closed);
+	if (closed)
 		lt_tracer_resend_stacks(modules->tracer);
 	for (uint16_t i = 0; i < stack->frame_count; i++) {
 		uint64_t address = stack->frames[i] - 1;
@@ -590,7 +618,7 @@ int lt_modules_place_stack(struct lt_modules *modules, struct lt_event_stack *st
 								<< LT_ADDRESS_BITS;
 	}
 	stack->frames = modules->frames;
-	return err;
+	return err ? err : cut;
 }
 
 bool lt_modules_doubtful(struct lt_modules *modules, uint64_t time_ns)

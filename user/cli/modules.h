@@ -35,8 +35,8 @@ int lt_modules_update(struct lt_modules *modules, uint64_t now_ns);
 /*
  * Makes the addresses of a STACK event of this time unambiguous (lt_address_plain() in event.h).
  * A stack that was walked through code replaced just before, while the tables did not know
- * yet, is cut: frames beyond the first one in such code are a guess.  stack->frames is ours then,
- * until the next call.
+ * yet, is cut (1): frames beyond the first one in such code are a guess.  stack->frames is ours
+ * then, until the next call.
  */
 int lt_modules_place_stack(struct lt_modules *modules, struct lt_event_stack *stack,
 			   uint64_t time_ns);

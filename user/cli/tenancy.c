@@ -45,23 +45,23 @@ static void open_window(struct lt_tenancy *tenancy, uint64_t start, uint64_t end
 	tenancy->window_count++;
 }
 
-void lt_tenancy_arrive(struct lt_tenancy *tenancy, uint64_t start, uint64_t end, uint64_t time_ns,
-		       bool before)
+void lt_tenancy_arrive(struct lt_tenancy *tenancy, uint64_t start, uint64_t end, uint64_t file,
+		       uint64_t time_ns)
 {
 	*next_tenant(tenancy, tenancy->arrived, &tenancy->arrived_count) =
-		(struct lt_tenant){ start, end, UNRESOLVED, time_ns };
-	if (before)
-		open_window(tenancy, start, end, time_ns);
+		(struct lt_tenant){ start, end, UNRESOLVED, time_ns, file };
+	open_window(tenancy, start, end, time_ns);
 }
 
 void lt_tenancy_leave(struct lt_tenancy *tenancy, uint64_t start, uint64_t end, uint64_t tag,
 		      uint64_t time_ns)
 {
 	*next_tenant(tenancy, tenancy->left,
-		     &tenancy->left_count) = (struct lt_tenant){ start, end, tag, time_ns };
+		     &tenancy->left_count) = (struct lt_tenant){ start, end, tag, time_ns, 0 };
 }
 
-void lt_tenancy_doubt(struct lt_tenancy *tenancy, uint64_t start, uint64_t end, uint64_t from_ns)
+void lt_tenancy_doubt(struct lt_tenancy *tenancy, uint64_t start, uint64_t end, uint64_t from_ns,
+		      uint64_t ended_ns)
 {
 	for (size_t i = 0; i < filled(tenancy->window_count, LT_WINDOWS); i++) {
 		const struct lt_window *window = &tenancy->windows[i];
@@ -70,28 +70,19 @@ void lt_tenancy_doubt(struct lt_tenancy *tenancy, uint64_t start, uint64_t end, 
 			return;
 	}
 	open_window(tenancy, start, end, from_ns);
+	if (tenancy->heard_ns < ended_ns)
+		tenancy->heard_ns = ended_ns;
 }
 
 void lt_tenancy_resolve(struct lt_tenancy *tenancy, uint64_t looked_ns,
-			uint64_t (*tag_at)(void *context, uint64_t address), void *context)
+			uint64_t (*tag_at)(void *context, uint64_t address, uint64_t file),
+			void *context)
 {
-	size_t count = filled(tenancy->arrived_count, LT_TENANTS);
-
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < filled(tenancy->arrived_count, LT_TENANTS); i++) {
 		struct lt_tenant *arrived = &tenancy->arrived[i];
-		bool covered = false;
 
-		if (arrived->tag != UNRESOLVED || arrived->time_ns > looked_ns)
-			continue;
-		/* What came later stands there now; this one was gone before anybody looked. */
-		for (size_t j = 0; j < count && !covered; j++) {
-			const struct lt_tenant *later = &tenancy->arrived[j];
-
-			covered = later->time_ns > arrived->time_ns &&
-				  later->time_ns <= looked_ns && later->start < arrived->end &&
-				  arrived->start < later->end;
-		}
-		arrived->tag = covered ? LT_TAG_UNKNOWN : tag_at(context, arrived->start);
+		if (arrived->tag == UNRESOLVED && arrived->time_ns <= looked_ns)
+			arrived->tag = tag_at(context, arrived->start, arrived->file);
 	}
 }
 
@@ -138,7 +129,7 @@ uint64_t lt_tenancy_tag(const struct lt_tenancy *tenancy, uint64_t address, uint
 {
 	const struct lt_tenant *last = last_arrival(tenancy, address, time_ns), *next = NULL;
 
-	if (last)
+	if (last && time_ns >= tenancy->heard_ns)
 		return last->tag == UNRESOLVED ? LT_TAG_UNKNOWN : last->tag;
 	for (size_t i = 0; i < filled(tenancy->left_count, LT_TENANTS); i++) {
 		const struct lt_tenant *left = &tenancy->left[i];
@@ -147,7 +138,7 @@ uint64_t lt_tenancy_tag(const struct lt_tenancy *tenancy, uint64_t address, uint
 		    (!next || left->time_ns < next->time_ns))
 			next = left;
 	}
-	if (time_ns < tenancy->heard_ns && (next || (known && now)))
+	if (time_ns < tenancy->heard_ns && (last || next || (known && now)))
 		return LT_TAG_UNKNOWN;
 	return next ? next->tag : known ? now : 0;
 }
@@ -205,15 +196,17 @@ uint16_t lt_tenancy_first(const struct lt_tenancy *tenancy, const struct lt_even
 	return first_in_window(tenancy, stack, time_ns, &closed);
 }
 
-bool lt_tenancy_cut(struct lt_tenancy *tenancy, struct lt_event_stack *stack, uint64_t time_ns)
+bool lt_tenancy_cut(struct lt_tenancy *tenancy, struct lt_event_stack *stack, uint64_t time_ns,
+		    bool *closed)
 {
-	bool closed = false;
-	uint16_t first = first_in_window(tenancy, stack, time_ns, &closed);
+	uint16_t first;
 
+	*closed = false;
+	first = first_in_window(tenancy, stack, time_ns, closed);
 	if (first == stack->frame_count)
 		return false;
 	stack->frame_count = first + 1;
 	stack->end = LT_STACK_PENDING;
-	tenancy->cut += !closed;
-	return closed;
+	tenancy->cut += !*closed;
+	return true;
 }

@@ -22,6 +22,7 @@
 
 struct lt_tenant {
 	uint64_t start, end, tag, time_ns;
+	uint64_t file; /* what identifies the mapped file and its part; 0: none */
 };
 
 /* Walks between these times may have taken new code for the old. */
@@ -36,24 +37,34 @@ struct lt_tenancy {
 	unsigned int arrived_count, left_count, window_count; /* ever */
 	uint64_t quiet_ns;     /* no window reaches beyond; UINT64_MAX: one is open */
 	uint64_t forgotten_ns; /* windows up to then may have been forgotten */
-	uint64_t heard_ns;     /* some of what came before was not told, or forgotten */
+	uint64_t heard_ns;     /* some of what came before was not told, or is forgotten */
 	unsigned int cut;      /* stacks, since the last window closed */
 };
 
-/* Code arrived: whose it is shows the next look at the mappings.  before: other code was there. */
-void lt_tenancy_arrive(struct lt_tenancy *tenancy, uint64_t start, uint64_t end, uint64_t time_ns,
-		       bool before);
+/*
+ * Code of this file arrived: its tag shows the next look at the mappings.  A window opens also where
+ * nothing was before: until the walker knows whose the code is, stacks of different files get
+ * one id.
+ */
+void lt_tenancy_arrive(struct lt_tenancy *tenancy, uint64_t start, uint64_t end, uint64_t file,
+		       uint64_t time_ns);
 /* Code of this tag was there until then. */
 void lt_tenancy_leave(struct lt_tenancy *tenancy, uint64_t start, uint64_t end, uint64_t tag,
 		      uint64_t time_ns);
-/* A window that was not told as an arrival, unless one is open there. */
-void lt_tenancy_doubt(struct lt_tenancy *tenancy, uint64_t start, uint64_t end, uint64_t from_ns);
 /*
- * After a look at the mappings that began at looked_ns: tag_at says what is at an address now, or
- * LT_TAG_UNKNOWN.
+ * Other code was found there than was known at from_ns, by a look that ended at ended_ns.  Unless
+ * that was told as an arrival, a window opens, and nothing of that time is taken for sure.
+ */
+void lt_tenancy_doubt(struct lt_tenancy *tenancy, uint64_t start, uint64_t end, uint64_t from_ns,
+		      uint64_t ended_ns);
+/*
+ * After a look at the mappings that began at looked_ns: tag_at says what is at an address now if
+ * it is of that file, else LT_TAG_UNKNOWN.  (What is seen may have come after it was told of, or
+ * be told of later: only the file says that it is the same.)
  */
 void lt_tenancy_resolve(struct lt_tenancy *tenancy, uint64_t looked_ns,
-			uint64_t (*tag_at)(void *context, uint64_t address), void *context);
+			uint64_t (*tag_at)(void *context, uint64_t address, uint64_t file),
+			void *context);
 /* The walker knows now of what came before looked_ns.  True: stacks were cut meanwhile. */
 bool lt_tenancy_close(struct lt_tenancy *tenancy, uint64_t looked_ns, uint64_t now_ns);
 
@@ -73,9 +84,10 @@ static inline bool lt_tenancy_doubtful(const struct lt_tenancy *tenancy, uint64_
 uint16_t lt_tenancy_first(const struct lt_tenancy *tenancy, const struct lt_event_stack *stack,
 			  uint64_t time_ns);
 /*
- * Cuts a stack behind the first frame in a window; plain addresses.  True: the window is closed, so
- * that lt_tenancy_close() will not tell of it.
+ * Cuts a stack behind the first frame in a window (true); plain addresses.  *closed: the window is
+ * closed, so that lt_tenancy_close() will not tell of it.
  */
-bool lt_tenancy_cut(struct lt_tenancy *tenancy, struct lt_event_stack *stack, uint64_t time_ns);
+bool lt_tenancy_cut(struct lt_tenancy *tenancy, struct lt_event_stack *stack, uint64_t time_ns,
+		    bool *closed);
 
 #endif

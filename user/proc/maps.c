@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,6 +229,25 @@ static int reopen_regular(int path_fd, const struct stat *stat)
 	return fd < 0 ? -errno : fd;
 }
 
+/*
+ * By number or by name: stat speaks of other numbers than maps on btrfs and overlayfs, and a name
+ * may be given to another file.
+ */
+static bool is_same_file(int path_fd, const struct stat *stat, const struct lt_mapping *mapping)
+{
+	char link[64], name[PATH_MAX];
+	size_t path_len = strlen(mapping->path);
+	ssize_t len;
+
+	if (stat->st_dev == mapping->device && stat->st_ino == mapping->inode)
+		return true;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
+	len = readlink(link, name, sizeof(name));
+	return len >= (ssize_t)path_len && !memcmp(name, mapping->path, path_len) &&
+	       ((size_t)len == path_len || ((size_t)len == path_len + strlen(DELETED) &&
+					    !memcmp(name + path_len, DELETED, strlen(DELETED))));
+}
+
 static int open_map_file(const struct lt_process *process, const struct lt_mapping *mapping)
 {
 	_lt_close_ int path_fd = -1;
@@ -239,10 +259,9 @@ static int open_map_file(const struct lt_process *process, const struct lt_mappi
 	path_fd = openat(process->proc_fd, name, O_PATH | O_CLOEXEC);
 	if (path_fd < 0 || fstat(path_fd, &stat))
 		return -errno;
-	/*
-	 * Device and inode are not compared: the link is the mapping itself, and stat speaks of
-	 * other numbers than maps on btrfs and overlayfs.
-	 */
+	/* Another file may have been mapped there since the mappings were read. */
+	if (!is_same_file(path_fd, &stat, mapping))
+		return -ESTALE;
 	return reopen_regular(path_fd, &stat);
 }
 

@@ -188,6 +188,34 @@ static void test_open_deleted(void **state)
 	rmdir(directory);
 }
 
+/* What is mapped there since the mappings were read is not taken for what was. */
+static void test_open_replaced(void **state)
+{
+	char first[] = "/tmp/leaktrace-maps-XXXXXX", second[] = "/tmp/leaktrace-maps-XXXXXX";
+	_lt_close_ int fd = mkstemp(first), other = mkstemp(second);
+	const struct lt_mapping *mapping;
+	struct lt_process process;
+	struct lt_maps maps;
+	void *page;
+
+	assert_true(fd >= 0 && other >= 0);
+	assert_int_equal(write(fd, "1", 1), 1);
+	assert_int_equal(write(other, "2", 1), 1);
+	page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	assert_ptr_not_equal(page, MAP_FAILED);
+	assert_int_equal(lt_process_open(getpid(), &process), 0);
+	assert_int_equal(lt_maps_read(&process, &maps), 0);
+	mapping = lt_maps_find(&maps, (uintptr_t)page);
+	assert_ptr_equal(mmap(page, 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED, other, 0), page);
+	assert_int_equal(unlink(first), 0);
+	/* Without rights to map_files the name is tried, which is no more. */
+	assert_true(lt_maps_open_file(&process, mapping) < 0);
+	lt_maps_free(&maps);
+	lt_process_close(&process);
+	munmap(page, 4096);
+	unlink(second);
+}
+
 /* No device is opened, whatever the target maps. */
 static void test_open_device(void **state)
 {
@@ -210,10 +238,10 @@ static void test_open_device(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fields),      cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_nonsense),    cmocka_unit_test(test_long_path),
-		cmocka_unit_test(test_overlap),     cmocka_unit_test(test_open_deleted),
-		cmocka_unit_test(test_open_device),
+		cmocka_unit_test(test_fields),        cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_nonsense),      cmocka_unit_test(test_long_path),
+		cmocka_unit_test(test_overlap),       cmocka_unit_test(test_open_deleted),
+		cmocka_unit_test(test_open_replaced), cmocka_unit_test(test_open_device),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
