@@ -74,7 +74,7 @@ int main(int argc, char **argv)
 	if (!err)
 		err = lt_maps_read(&process, &maps);
 	if (!err)
-		err = lt_plan_make(&process, &maps, &plan);
+		err = lt_plan_make(&process, &maps, NULL, &plan);
 	program = load_empty(true);
 	if (err || program < 0) {
 		fprintf(stderr, "floor: %s\n", strerror(err ? -err : -program));

@@ -3,8 +3,8 @@
  * Where the target's code is and how it is unwound: tables written by user space
  * (user/bpf/code.c).  Layout: leaktrace/unwind.h.
  *
- * The ranges are told in two halves.  User space writes the idle one and then counts
- * lt_code_generation up, whose lowest bit says which is in force.  Words of tables are reused only
+ * The ranges are told in two halves.  User space writes the idle one and then counts the
+ * generation of the space up, whose lowest bit says which is in force.  Words of tables are reused only
  * after that, so a walk that sees the same generation at its end as at its start has read nothing
  * that changed under it.
  */
@@ -14,13 +14,21 @@
 #include "common.bpf.h"
 #include "thread.bpf.h"
 
-struct {
+struct lt_ranges_template {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 2 * LT_MAX_CODE_RANGES);
 	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(key_size, sizeof(__u32)); /* clang 14 forgets the types of inner maps */
+	__uint(value_size, sizeof(struct lt_code_range));
+};
+
+/* One for each address space, made by user space as needed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, LT_MAX_SPACES);
 	__type(key, __u32);
-	__type(value, struct lt_code_range);
-} lt_code_ranges __weak SEC(".maps");
+	__array(values, struct lt_ranges_template);
+} lt_code_spaces __weak SEC(".maps");
 
 /* Words in blocks, for an array's element takes 8 bytes at least. */
 #define BLOCK_WORDS 64
@@ -33,7 +41,7 @@ struct lt_segment_template {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, LT_UNWIND_SEGMENT / BLOCK_WORDS);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(key_size, sizeof(__u32)); /* clang 14 forgets the types of inner maps */
+	__uint(key_size, sizeof(__u32));
 	__uint(value_size, sizeof(struct lt_word_block));
 };
 
@@ -53,25 +61,38 @@ struct {
 	__type(value, __u64);
 } lt_unwind_rules __weak SEC(".maps");
 
-__u32 lt_code_generation __weak = 0;
+/* By space, whose number is in the highest bits: so a generation says whose it is. */
+__u32 lt_code_generations[LT_MAX_SPACES] __weak = {};
+
+static __always_inline __u32 code_generation(const struct lt_thread *thread)
+{
+	__u32 space = thread->space;
+
+	opaque(space);
+	return *(volatile __u32 *)&lt_code_generations[space & (LT_MAX_SPACES - 1)];
+}
 
 /* The range in force around an address, or NULL. */
 static __always_inline const struct lt_code_range *range_of(__u64 address, __u32 generation)
 {
 	__u32 base = (generation & 1) * LT_MAX_CODE_RANGES, low = 0, index;
+	__u32 space = generation >> LT_SPACE_SHIFT;
 	const struct lt_code_range *range;
+	void *ranges = bpf_map_lookup_elem(&lt_code_spaces, &space);
 
+	if (!ranges)
+		return NULL;
 	/* The last start that is not above the address, by halving steps. */
 	for (__u32 step = LT_MAX_CODE_RANGES / 2; step; step /= 2) {
 		index = (low + step) & (LT_MAX_CODE_RANGES - 1);
 		opaque(index);
 		index = (index & (LT_MAX_CODE_RANGES - 1)) + base;
-		range = bpf_map_lookup_elem(&lt_code_ranges, &index);
+		range = bpf_map_lookup_elem(ranges, &index);
 		if (range && range->start <= address)
 			low += step;
 	}
 	index = low + base;
-	range = bpf_map_lookup_elem(&lt_code_ranges, &index);
+	range = bpf_map_lookup_elem(ranges, &index);
 	return range && address - range->start < range->end - range->start ? range : NULL;
 }
 
@@ -129,9 +150,12 @@ __weak __u64 rule_find(__u64 address, __u32 generation)
 __weak int code_range_find(__u32 tid, __u64 address)
 {
 	struct lt_thread *thread = bpf_map_lookup_elem(&lt_threads, &tid);
-	const struct lt_code_range *range = range_of(address, lt_code_generation);
+	const struct lt_code_range *range;
 
-	if (!thread || !range)
+	if (!thread)
+		return 0;
+	range = range_of(address, code_generation(thread));
+	if (!range)
 		return 0;
 	thread->last_range.start = range->start;
 	thread->last_range.end = range->end;

@@ -31,13 +31,6 @@ volatile const struct lt_bpf_config lt_config __weak = {};
  */
 __u32 lt_active __weak = 0;
 
-/*
- * How the target ended.  Sticky, and beside the rings: a full ring must not hide an end.
- * LT_ENDED_*, and the status as wait(2) gives it.
- */
-__u32 lt_ended __weak = 0;
-__u32 lt_exit_status __weak = 0;
-
 /* Global rather than per CPU: counted rarely, and a preempted ++ would lose counts. */
 __u64 lt_counters[LT_COUNTER_COUNT] __weak = {};
 
@@ -54,34 +47,46 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } lt_no_programs __weak SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LT_MAX_PROCESSES);
+	__type(key, __u32); /* pid */
+	__type(value, struct lt_bpf_target);
+} lt_targets __weak SEC(".maps");
+
+static __always_inline struct lt_bpf_target *target_find(__u32 pid)
+{
+	return bpf_map_lookup_elem(&lt_targets, &pid);
+}
+
 /*
- * The current thread's id if it belongs to the target and tracing is on, else 0.
+ * The current process if its events are wanted, else NULL.
  *
  * From 6.13 on, the kernel gives programs of this type a stack of their CPU rather than the task's
  * (bpf_enable_priv_stack() in kernel/bpf/verifier.c).  Uprobe programs can be preempted, and two
  * of them then share it: counts go wrong on preemptible kernels.  Programs with a tail call are
  * spared that, so here is one; it is never made, and the verifier removes it.
  */
-static __always_inline __u32 wanted_tid(void *ctx)
+static __always_inline struct lt_bpf_target *wanted(void *ctx)
 {
-	__u64 pid_tgid;
+	struct lt_bpf_target *target;
 
-	if (!lt_config.tgid)
+	if (!lt_config.ring_mask)
 		bpf_tail_call(ctx, &lt_no_programs, 0);
 	if (!lt_active)
-		return 0;
-	pid_tgid = bpf_get_current_pid_tgid();
-	return pid_tgid >> 32 == lt_config.tgid ? (__u32)pid_tgid : 0;
+		return NULL;
+	target = target_find(bpf_get_current_pid_tgid() >> 32);
+	return target && target->flags & LT_TARGET_ACTIVE ? target : NULL;
 }
 
 static __always_inline void fill_header(struct lt_wire_header *header, __u8 type, __u8 kind,
-					__u8 flags)
+					__u8 flags, __u32 process)
 {
 	header->version = LT_WIRE_VERSION;
 	header->type = type;
 	header->kind = kind;
 	header->flags = flags;
-	header->tgid = lt_config.tgid;
+	header->process = process;
 	header->time_ns = bpf_ktime_get_ns();
 }
 

@@ -10,6 +10,8 @@
 
 #include <bpf/bpf_core_read.h>
 
+struct mm_struct;
+
 struct signal_struct {
 	struct {
 		int counter;
@@ -30,6 +32,8 @@ struct uprobe_task {
 
 struct task_struct {
 	int exit_code;
+	int tgid;
+	struct mm_struct *mm; /* only compared */
 	struct signal_struct *signal;
 	struct uprobe_task *utask;
 } __attribute__((preserve_access_index));

@@ -58,7 +58,7 @@ static __always_inline bool ring_takes_acquire(struct ring_ref *ref)
 	return ref->used <= lt_config.acquire_limit;
 }
 
-static __always_inline void send_release(__u8 type, __u8 kind, __u8 flags, __u64 id)
+static __always_inline void send_release(__u32 process, __u8 type, __u8 kind, __u8 flags, __u64 id)
 {
 	struct lt_wire_release *record;
 	struct ring_ref ref;
@@ -67,7 +67,7 @@ static __always_inline void send_release(__u8 type, __u8 kind, __u8 flags, __u64
 		count(LT_COUNTER_RELEASE_RING_FULL);
 		return;
 	}
-	fill_header(&record->header, type, kind, flags);
+	fill_header(&record->header, type, kind, flags, process);
 	record->id = id;
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 }

@@ -95,7 +95,7 @@ static __always_inline __u64 stack_recall(struct pt_regs *ctx, struct lt_thread 
 
 	layout->misses++;
 	if (layout->ip != ip || layout->sp != sp || !layout->count ||
-	    layout->generation != lt_code_generation || !worth_it(layout))
+	    layout->generation != code_generation(thread) || !worth_it(layout))
 		return 0;
 	span = layout->span;
 	opaque(span);
@@ -165,14 +165,15 @@ static __always_inline __u64 stack_walk(struct pt_regs *ctx, struct lt_thread *t
 }
 
 /* What the slot of a stack holds once it is sent. */
-static __always_inline __u64 sent_mark(__u64 stack_id)
+static __always_inline __u64 sent_mark(const struct lt_thread *thread, __u64 stack_id)
 {
-	return stack_id + lt_stacks_round;
+	/* Each process is told its stacks, though forked ones have the same. */
+	return stack_id + lt_stacks_round + thread->process * 0x9e3779b97f4a7c15ULL;
 }
 
-static __always_inline __u64 *sent_slot(__u64 stack_id)
+static __always_inline __u64 *sent_slot(const struct lt_thread *thread, __u64 stack_id)
 {
-	__u32 slot = stack_id & (LT_STACK_SLOTS - 1);
+	__u32 slot = (stack_id ^ thread->process * 0x9e3779b1U) & (LT_STACK_SLOTS - 1);
 
 	return bpf_map_lookup_elem(&lt_stacks_sent, &slot);
 }
@@ -183,8 +184,8 @@ static __always_inline __u64 stack_identify(struct pt_regs *ctx, struct lt_threa
 	__u64 stack_id = stack_recall(ctx, thread), *sent;
 
 	if (stack_id) {
-		sent = sent_slot(stack_id);
-		if (sent && *sent == sent_mark(stack_id))
+		sent = sent_slot(thread, stack_id);
+		if (sent && *sent == sent_mark(thread, stack_id))
 			return stack_id;
 	}
 	return stack_walk(ctx, thread);
@@ -194,14 +195,14 @@ static __always_inline __u64 stack_identify(struct pt_regs *ctx, struct lt_threa
 static __always_inline void stack_send(const struct ring_ref *ref, struct lt_thread *thread,
 				       __u64 stack_id, __u8 kind)
 {
-	__u64 *sent = sent_slot(stack_id), time_ns = thread->stack.header.time_ns;
+	__u64 *sent = sent_slot(thread, stack_id), time_ns = thread->stack.header.time_ns;
 	__u64 size;
 
 	/* Another thread may have taken the slot since: then the next event walks and sends. */
-	if (!sent || *sent == sent_mark(stack_id) || thread->stack.stack_id != stack_id)
+	if (!sent || *sent == sent_mark(thread, stack_id) || thread->stack.stack_id != stack_id)
 		return;
-	*sent = sent_mark(stack_id);
-	fill_header(&thread->stack.header, LT_WIRE_STACK, kind, 0);
+	*sent = sent_mark(thread, stack_id);
+	fill_header(&thread->stack.header, LT_WIRE_STACK, kind, 0, thread->process);
 	thread->stack.header.time_ns = time_ns;
 	size = sizeof(struct lt_wire_stack) + thread->stack.frame_count * sizeof(__u64);
 	opaque(size);
@@ -232,7 +233,7 @@ static __always_inline void send_acquire(struct pt_regs *ctx, struct lt_thread *
 		count(LT_COUNTER_ACQUIRE_RING_FULL);
 		return;
 	}
-	fill_header(&record->header, LT_WIRE_ACQUIRE, kind, flags);
+	fill_header(&record->header, LT_WIRE_ACQUIRE, kind, flags, thread->process);
 	record->id = id;
 	record->size = size;
 	record->stack_id = stack_id;

@@ -18,6 +18,12 @@ struct lt_pending {
 	__u32 frees; /* it may free a block inside */
 };
 
+/* A release by a function that may jump on to another release's. */
+struct lt_leading {
+	__u64 sp; /* 0: none */
+	__u64 block;
+};
+
 struct lt_address_range {
 	__u64 start, end;
 };
@@ -66,7 +72,12 @@ struct lt_walk {
 
 /* Everything a thread needs while one of its calls is handled: no other program runs meanwhile. */
 struct lt_thread {
+	__u32 process; /* whose thread it is: an exec makes it another one's */
+	__u32 space;   /* whose code it runs: bpf/code.bpf.h */
+	__u32 spaces_round;
+	__u32 reserved;
 	struct lt_pending pending;
+	struct lt_leading leading;
 	struct lt_address_range last_range; /* executable; of the latest look */
 	__u64 stack_end;                    /* beyond it no memory was readable; 0: not met */
 	struct pt_regs returned; /* as if a function had returned already; too large for the
@@ -98,20 +109,61 @@ static __always_inline struct lt_thread *thread_find(__u32 tid)
 	return bpf_map_lookup_elem(&lt_threads, &tid);
 }
 
-static __always_inline struct lt_thread *thread_get(__u32 tid)
-{
-	struct lt_thread *thread = thread_find(tid);
-	__u32 zero = 0;
-	void *empty;
+/*
+ * Which address space's code a process runs, by its number; told by user space, and copied at a
+ * fork.  None: space 0, where all is code that is not known yet.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LT_MAX_PROCESSES);
+	__type(key, __u32);
+	__type(value, __u32);
+} lt_process_spaces __weak SEC(".maps");
 
-	if (thread)
-		return thread;
-	empty = bpf_map_lookup_elem(&lt_thread_zero, &zero);
+/* Counted up by user space when it changes something there. */
+__u32 lt_spaces_round __weak = 0;
+
+static __always_inline struct lt_thread *thread_add(__u32 tid)
+{
+	__u32 zero = 0;
+	void *empty = bpf_map_lookup_elem(&lt_thread_zero, &zero);
+
 	if (!empty || bpf_map_update_elem(&lt_threads, &tid, empty, BPF_ANY)) {
 		count(LT_COUNTER_THREADS_FULL);
 		return NULL;
 	}
 	return thread_find(tid);
+}
+
+/* The current thread, made if need be. */
+static __always_inline struct lt_thread *thread_get(const struct lt_bpf_target *target)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid(), process = target->process, *space;
+	struct lt_thread *thread = thread_find(tid);
+
+	if (!thread)
+		thread = thread_add(tid);
+	if (!thread)
+		return NULL;
+	if (thread->process != process || thread->spaces_round != lt_spaces_round) {
+		if (thread->process != process) {
+			thread->pending.sp = 0;
+			thread->stack_end = 0;
+		}
+		thread->process = process;
+		thread->spaces_round = lt_spaces_round;
+		space = bpf_map_lookup_elem(&lt_process_spaces, &process);
+		thread->space = space ? *space : 0;
+	}
+	return thread;
+}
+
+/* The current thread if it has a record of this process. */
+static __always_inline struct lt_thread *thread_known(const struct lt_bpf_target *target)
+{
+	struct lt_thread *thread = thread_find((__u32)bpf_get_current_pid_tgid());
+
+	return thread && thread->process == target->process ? thread : NULL;
 }
 
 #endif

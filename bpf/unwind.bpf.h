@@ -579,7 +579,7 @@ static __always_inline void unwind(struct pt_regs *ctx, struct lt_thread *thread
 	walk->unsure = 0;
 	walk->by_frame_pointer = 0;
 	walk->frames = 0;
-	walk->generation = lt_code_generation;
+	walk->generation = code_generation(thread);
 	walk->end = LT_STACK_LIMIT;
 	thread->draft.count = 0;
 	thread->draft.span = 0;
@@ -602,7 +602,7 @@ static __always_inline void unwind(struct pt_regs *ctx, struct lt_thread *thread
 	if (walk->end == LT_STACK_COMPLETE && walk->unsure)
 		walk->end = LT_STACK_UNSURE;
 	/* Tables changed meanwhile: only what was there before the walk is sure. */
-	if (walk->generation != *(volatile __u32 *)&lt_code_generation) {
+	if (walk->generation != code_generation(thread)) {
 		walk->frames = 1;
 		walk->hash = hash_frame(0, thread->frames[0], 0);
 		walk->end = LT_STACK_PENDING;

@@ -33,6 +33,7 @@ for fuzzer in "$build"/tests/fuzz/fuzz_*; do
 		one "fuzz/${fuzzer##*/}" "$fuzzer" -runs="${FUZZ_RUNS:-20000}" -seed=1 -max_len=4096 -rss_limit_mb=2048
 done
 one replay tests/replay/run.sh "$sanitized"
+one replay/redis /usr/bin/python3 tests/replay/test_redis.py "$sanitized"
 one man mandoc -Tlint -W error "$build/leaktrace.8"
 
 # Two kernels; make check-kernels has all of them.

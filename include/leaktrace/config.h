@@ -9,8 +9,8 @@
 #include "limits.h"
 
 struct lt_bpf_config {       /* constant from load on */
-	__u32 tgid;          /* the target, in the initial pid namespace */
-	__u32 ring_mask;     /* rings - 1 */
+	__u32 cpu_bits;      /* CPUs have numbers below 1 << this */
+	__u32 ring_mask;     /* rings - 1, never 0 */
 	__u64 acquire_limit; /* bytes in a ring above which acquires are dropped: the rest is for
 				releases */
 	__u32 max_frames;    /* of a stack, 1 to LT_MAX_FRAMES: it is cut there */
@@ -18,8 +18,20 @@ struct lt_bpf_config {       /* constant from load on */
 	__u64 wake_level; /* bytes in a ring at which the reader is woken early */
 };
 
-/* lt_ended */
-#define LT_ENDED_EXEC 1 /* the process image was replaced */
-#define LT_ENDED_EXIT 2 /* the last thread ended */
+/* A process that is traced: value of lt_targets, by its pid in the initial namespace. */
+struct lt_bpf_target {
+	__u32 process; /* the number of this process image; no other ever has it in a session */
+	__u32 flags;   /* LT_TARGET_ */
+};
+
+#define LT_TARGET_ACTIVE   1 /* its events are wanted; its exec and exit are told in any case */
+#define LT_TARGET_FOLLOW   2 /* what it forks and executes is traced as well */
+#define LT_TARGET_BORROWED 4 /* between vfork and exec: it runs in its parent's memory */
+
+/*
+ * Numbers of processes: those that leaktrace was pointed at have their pid (below 1 << 22,
+ * PID_MAX_LIMIT in include/linux/threads.h), those that BPF gives have this bit.
+ */
+#define LT_PROCESS_BORN 0x80000000U
 
 #endif

@@ -12,6 +12,8 @@
 #ifndef LEAKTRACE_EVENTS_H
 #define LEAKTRACE_EVENTS_H
 
+#include "limits.h"
+
 #define LT_WIRE_VERSION 1
 
 enum lt_wire_type {
@@ -21,8 +23,14 @@ enum lt_wire_type {
 		3, /* the release of this id was undone: a realloc failed, the old block lives */
 	LT_WIRE_STACK =
 		4, /* the frames behind a stack id; may be repeated, may follow its first use */
+	/* Records of the life ring: struct lt_wire_life. */
 	LT_WIRE_EXEC = 5, /* the process image was replaced: everything it held is gone */
 	LT_WIRE_EXIT = 6, /* the last thread of the process ended */
+	LT_WIRE_FORK = 16, /* a process that is traced from its birth on */
+	/* Of a range of addresses: struct lt_wire_range. */
+	LT_WIRE_RANGE_RELEASE = 32,
+	LT_WIRE_RANGE_RESTORE =
+		33, /* what this release took lives on, at the target: a call failed, or moved it */
 };
 
 /* lt_wire_header.kind */
@@ -35,7 +43,27 @@ enum lt_kind {
 
 /* lt_wire_header.flags */
 enum lt_wire_flags {
-	LT_WIRE_F_REALLOC = 1, /* this acquire or release is one half of a realloc */
+	/* One half of a realloc; a range's release: of a call that maps something instead. */
+	LT_WIRE_F_REALLOC = 1,
+	LT_WIRE_F_RANGE = 2,   /* the resource is a range of addresses: any part may be released */
+	/* An acquire of what is mapped already, if its class is PLAIN or RESERVED: mprotect. */
+	LT_WIRE_F_PROTECT = 4,
+	LT_WIRE_F_CLASS = 24, /* enum lt_range_class, of an acquired range */
+};
+
+#define LT_WIRE_CLASS(flags)     (((flags) & LT_WIRE_F_CLASS) >> 3)
+#define LT_WIRE_CLASS_FLAG(what) ((what) << 3)
+
+/*
+ * What a mapping is for: lt_wire_header.flags of acquires with LT_WIRE_F_RANGE hold it, see
+ * LT_WIRE_CLASS().  Only plain ones belong to a site; the others are counted by class alone.
+ */
+enum lt_range_class {
+	LT_RANGE_PLAIN = 0,
+	LT_RANGE_ALLOCATOR = 1, /* made by an allocator, for what it hands out */
+	LT_RANGE_STACK = 2,     /* of a thread: MAP_STACK; libraries keep them for the next thread */
+	LT_RANGE_RESERVED = 3,  /* PROT_NONE: addresses without memory */
+	LT_RANGE_CLASSES
 };
 
 /*
@@ -72,7 +100,7 @@ struct lt_wire_header {
 	__u8 type;    /* enum lt_wire_type */
 	__u8 kind;    /* enum lt_kind */
 	__u8 flags;   /* enum lt_wire_flags */
-	__u32 tgid;   /* process, in the initial pid namespace */
+	__u32 process; /* number of the process: struct lt_bpf_target in config.h */
 	__u64 time_ns;
 };
 
@@ -86,6 +114,22 @@ struct lt_wire_acquire {
 struct lt_wire_release { /* also RESTORE */
 	struct lt_wire_header header;
 	__u64 id;
+};
+
+struct lt_wire_life { /* FORK: header.process is the parent's; EXEC: the old image's */
+	struct lt_wire_header header;
+	__u32 process; /* FORK, EXEC: of the new one; EXEC: 0 if it is not followed */
+	__u32 pid;     /* in the initial pid namespace */
+	__u32 status;  /* EXIT: as wait(2) gives it; FORK: 1 if it has executed another program */
+	__u32 reserved;
+	char comm[LT_COMM_BYTES]; /* of the new one; ends with a zero */
+};
+
+struct lt_wire_range { /* RANGE_RELEASE, RANGE_RESTORE; flags: LT_WIRE_F_RANGE */
+	struct lt_wire_header header;
+	__u64 id;
+	__u64 size;
+	__u64 target; /* RANGE_RESTORE: where its start is now; else 0 */
 };
 
 struct lt_wire_stack {
@@ -104,6 +148,8 @@ struct lt_wire_stack {
 _Static_assert(sizeof(struct lt_wire_header) == 16, "wire layout");
 _Static_assert(sizeof(struct lt_wire_acquire) == 40, "wire layout");
 _Static_assert(sizeof(struct lt_wire_release) == 24, "wire layout");
+_Static_assert(sizeof(struct lt_wire_range) == 40, "wire layout");
 _Static_assert(sizeof(struct lt_wire_stack) == 32, "wire layout");
+_Static_assert(sizeof(struct lt_wire_life) == 48, "wire layout");
 
 #endif

@@ -88,9 +88,8 @@ static size_t resident_bytes(void)
 
 static const char *one_cycle(struct cycles *cycles)
 {
-	struct lt_tracer_options options = { .tgid = (uint32_t)cycles->process.tgid_init,
-					     .ring_bytes = 1 << 20,
-					     .threads = 8 };
+	struct lt_tracer_options options = { .ring_bytes = 1 << 20, .threads = 8 };
+	uint32_t pid = (uint32_t)cycles->process.tgid_init;
 	struct lt_tracer *tracer = NULL;
 	struct lt_live *live = NULL;
 	struct lt_buf error = { 0 };
@@ -100,7 +99,8 @@ static const char *one_cycle(struct cycles *cycles)
 
 	cycles->events = 0;
 	if (lt_tracer_open(&tracer, &cycles->features, &options, &error) ||
-	    lt_tracer_attach(tracer, &cycles->plan, &error)) {
+	    lt_tracer_add(tracer, pid, pid, false) ||
+	    lt_tracer_attach(tracer, &cycles->process, &cycles->plan, &error)) {
 		fprintf(stderr, "%s\n", error.data ? error.data : "?");
 		return "attaching failed";
 	}
@@ -140,7 +140,7 @@ int main(int argc, char **argv)
 	cycles.features.uprobe_multi &= argc == 3;
 	if (lt_process_open(atoi(argv[1]), &cycles.process) ||
 	    lt_maps_read(&cycles.process, &cycles.maps) ||
-	    lt_plan_make(&cycles.process, &cycles.maps, &cycles.plan)) {
+	    lt_plan_make(&cycles.process, &cycles.maps, NULL, &cycles.plan)) {
 		fprintf(stderr, "the target cannot be read\n");
 		return 1;
 	}

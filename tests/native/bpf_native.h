@@ -99,6 +99,8 @@ static inline long bpf_ringbuf_output(void *ring, void *data, __u64 size, __u64 
 #undef lt_config
 static struct lt_bpf_config lt_config;
 #include "../../bpf/stack.bpf.h"
+/* Of the one space that there is. */
+#define lt_code_generation lt_code_generations[0]
 #pragma GCC diagnostic pop
 
 /* Readable memory of the target. */
@@ -148,7 +150,6 @@ static void *bpf_map_lookup_elem(void *map, const void *key)
 		size_t size;
 		__u32 count;
 	} arrays[] = {
-		NATIVE_ARRAY(lt_code_ranges, native.ranges),
 		NATIVE_ARRAY(lt_unwind_rules, native.rules),
 		NATIVE_ARRAY(lt_rule_cache, native.rule_cache),
 		NATIVE_ARRAY(lt_memo, native.memo),
@@ -163,6 +164,10 @@ static void *bpf_map_lookup_elem(void *map, const void *key)
 					      index);
 	if (map == &lt_threads)
 		return index == NATIVE_TID ? native.thread : NULL;
+	if (map == &lt_code_spaces) /* there is one space, by whatever number */
+		return native.ranges;
+	if (map == native.ranges)
+		return native_element(map, sizeof(native.ranges[0]), 2 * LT_MAX_CODE_RANGES, index);
 	if (map == &lt_unwind_segments) /* an inner map is the memory of its blocks */
 		return index < LT_MAX_SEGMENTS ? native.segments[index] : NULL;
 	for (__u32 i = 0; i < LT_MAX_SEGMENTS; i++)

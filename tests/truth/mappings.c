@@ -99,7 +99,7 @@ static int tell(struct mappings *mappings, const struct lt_process *process)
 	while (!err && (mapping = next_code(&mappings->maps, &at)))
 		if (!is_uprobes(mapping))
 			err = describe(mappings, process, mapping, &ranges[count++]);
-	return err ? err : lt_code_set_ranges(mappings->code, ranges, count);
+	return err ? err : lt_code_set_ranges(mappings->code, MAPPINGS_SPACE, ranges, count);
 }
 
 int mappings_update(struct mappings *mappings, const struct lt_process *process, bool *changed)

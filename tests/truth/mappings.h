@@ -9,6 +9,8 @@
 #include "bpf/tables.h"
 #include "proc/maps.h"
 
+#define MAPPINGS_SPACE 1 /* the first that lt_code_add_space() gives */
+
 struct mappings {
 	struct lt_maps maps;
 	struct lt_code *code;

@@ -57,13 +57,13 @@ static __always_inline void record_traps(void)
 SEC("uretprobe")
 int stop_at_return(struct pt_regs *ctx)
 {
-	__u32 tid = wanted_tid(ctx);
+	struct lt_bpf_target *target = wanted(ctx);
 	struct lt_thread *thread;
 	__u64 recalled, walked;
 
-	if (!tid || truth_state != TRUTH_ARMED)
+	if (!target || truth_state != TRUTH_ARMED)
 		return 0;
-	thread = thread_get(tid);
+	thread = thread_get(target);
 	if (!thread)
 		return 0;
 	recalled = stack_recall(ctx, thread);
@@ -75,7 +75,7 @@ int stop_at_return(struct pt_regs *ctx)
 	if (bpf_get_prandom_u32() % truth_one_in ||
 	    __sync_val_compare_and_swap(&truth_state, TRUTH_ARMED, TRUTH_TAKEN) != TRUTH_ARMED)
 		return 0;
-	truth_stop.tid = tid;
+	truth_stop.tid = (__u32)bpf_get_current_pid_tgid();
 	truth_stop.end = thread->stack.end;
 	truth_stop.frame_count = thread->stack.frame_count;
 	record_registers(ctx);

@@ -103,6 +103,21 @@ static void pause_us(unsigned int us)
 	nanosleep(&time, NULL);
 }
 
+/* The target by number 1, in space 1. */
+static int trace(struct session *session)
+{
+	struct lt_bpf_target target = { .process = 1, .flags = LT_TARGET_ACTIVE };
+	uint32_t pid = (uint32_t)session->process.tgid_init, space;
+	int err = lt_code_add_space(session->code, &space);
+
+	if (!err)
+		err = lt_code_assign(session->code, target.process, space);
+	if (!err && bpf_map__update_elem(session->bpf->maps.lt_targets, &pid, sizeof(pid), &target,
+					 sizeof(target), BPF_ANY))
+		err = -errno;
+	return err ? err : space == MAPPINGS_SPACE ? 0 : -EINVAL;
+}
+
 static int load(struct session *session)
 {
 	struct lt_bpf_config *config;
@@ -113,19 +128,23 @@ static int load(struct session *session)
 	if (!session->bpf)
 		return -errno;
 	config = (struct lt_bpf_config *)&session->bpf->rodata->lt_config;
-	config->tgid = (uint32_t)session->process.tgid_init;
+	config->ring_mask = 1;
 	config->max_frames = LT_MAX_FRAMES;
 	bpf_map__set_max_entries(session->bpf->maps.lt_threads, MAX_THREADS);
 	err = stops__load(session->bpf);
 	if (err)
 		return err;
 	maps = (struct lt_code_maps){
-		.ranges_fd = bpf_map__fd(session->bpf->maps.lt_code_ranges),
+		.spaces_fd = bpf_map__fd(session->bpf->maps.lt_code_spaces),
+		.process_spaces_fd = bpf_map__fd(session->bpf->maps.lt_process_spaces),
 		.segments_fd = bpf_map__fd(session->bpf->maps.lt_unwind_segments),
 		.rules_fd = bpf_map__fd(session->bpf->maps.lt_unwind_rules),
-		.generation = &session->bpf->bss->lt_code_generation,
+		.generations = session->bpf->bss->lt_code_generations,
+		.spaces_round = &session->bpf->bss->lt_spaces_round,
 	};
 	err = lt_code_new(&session->code, &maps);
+	if (!err)
+		err = trace(session);
 	return err ? err : mappings_new(&session->mappings, session->code);
 }
 
@@ -164,7 +183,7 @@ static int open_session(struct session *session, pid_t pid)
 	if (!err)
 		err = lt_maps_read(&session->process, &maps);
 	if (!err)
-		err = lt_plan_make(&session->process, &maps, &plan);
+		err = lt_plan_make(&session->process, &maps, NULL, &plan);
 	if (!err)
 		err = load(session);
 	if (!err)

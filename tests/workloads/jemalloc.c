@@ -12,8 +12,7 @@
 
 #define LG_ALIGN_64 6 /* MALLOCX_LG_ALIGN(6) */
 
-/* X(site, first frame of its stacks): an aligned operator new calls aligned_alloc, as any caller.
- */
+/* X(site, first frame of its stacks) */
 #define SITES(X)                                                                                   \
 	X(use_mallocx, "use_mallocx")                                                              \
 	X(use_rallocx, "use_rallocx")                                                              \
@@ -25,12 +24,10 @@
 	X(use_Znam, "use_Znam")                                                                    \
 	X(use_Znwm_nothrow, "use_Znwm_nothrow")                                                    \
 	X(use_Znam_nothrow, "use_Znam_nothrow")                                                    \
-	X(use_Znwm_align, "operator new(unsigned long, std::align_val_t)")                         \
-	X(use_Znam_align, "operator new[](unsigned long, std::align_val_t)")                       \
-	X(use_Znwm_align_nothrow,                                                                  \
-	  "operator new(unsigned long, std::align_val_t, std::nothrow_t const&)")                  \
-	X(use_Znam_align_nothrow,                                                                  \
-	  "operator new[](unsigned long, std::align_val_t, std::nothrow_t const&)")                \
+	X(use_Znwm_align, "use_Znwm_align")                                                        \
+	X(use_Znam_align, "use_Znam_align")                                                        \
+	X(use_Znwm_align_nothrow, "use_Znwm_align_nothrow")                                        \
+	X(use_Znam_align_nothrow, "use_Znam_align_nothrow")                                        \
 	X(fail_Znwm_nothrow, "fail_Znwm_nothrow")
 
 #define SITE_ENUM(site, name) SITE_##site,

@@ -20,8 +20,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TRUTH_MAX_SITES  64
-#define TRUTH_MAX_OUTPUT 16384
+#ifndef TRUTH_MAX_SITES /* a workload may have more */
+#define TRUTH_MAX_SITES 64
+#endif
+#define TRUTH_MAX_OUTPUT (TRUTH_MAX_SITES * 256)
 
 /* A function of its own on the stack, whatever the optimiser thinks of it. */
 #define SITE __attribute__((noinline, noclone, noipa))
@@ -35,7 +37,7 @@ struct truth_count {
 };
 
 static struct truth_count truth_total[TRUTH_MAX_SITES];
-static _Thread_local struct truth_count truth_own[TRUTH_MAX_SITES];
+static __thread struct truth_count truth_own[TRUTH_MAX_SITES];
 static pthread_mutex_t truth_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static inline void truth_acquire(unsigned int site, size_t size)

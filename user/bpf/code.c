@@ -21,9 +21,16 @@ struct gap {
 	uint32_t start, count;
 };
 
+struct space {
+	struct lt_code_range *ranges; /* two halves; NULL: never used */
+	int fd;
+	size_t range_count;
+	bool used;
+};
+
 struct lt_code {
 	struct lt_code_maps maps;
-	struct lt_code_range *ranges; /* two halves */
+	struct space spaces[LT_MAX_SPACES];
 	uint64_t *rules;
 	uint32_t *segments[LT_MAX_SEGMENTS];
 	int segment_fds[LT_MAX_SEGMENTS];
@@ -31,7 +38,6 @@ struct lt_code {
 	struct gap *gaps;
 	size_t gap_count, gap_capacity;
 	uint32_t words_used, rule_count;
-	size_t range_count;
 };
 
 /* Read and written while programs run: memory of the map itself, no system call. */
@@ -43,22 +49,28 @@ static void *map_memory(int fd, size_t size)
 #define RANGES_BYTES (2 * LT_MAX_CODE_RANGES * sizeof(struct lt_code_range))
 #define RULES_BYTES  (LT_MAX_RULES * sizeof(uint64_t))
 
+/* Of a process whose mappings nobody has looked at yet, such as after exec. */
+static const struct lt_code_range anything = {
+	.start = 0,
+	.end = UINT64_C(1) << 47,
+	.source = LT_CODE_PENDING,
+};
+
 int lt_code_new(struct lt_code **result, const struct lt_code_maps *maps)
 {
 	struct lt_code *code = calloc(1, sizeof(*code));
+	uint32_t nowhere;
+	int err;
 
 	if (!code)
 		return -ENOMEM;
 	code->maps = *maps;
-	code->ranges = map_memory(maps->ranges_fd, RANGES_BYTES);
 	code->rules = map_memory(maps->rules_fd, RULES_BYTES);
-	if (code->ranges == MAP_FAILED || code->rules == MAP_FAILED) {
-		int err = -errno;
-
+	err = code->rules == MAP_FAILED ? -errno : lt_code_add_space(code, &nowhere);
+	if (err) {
 		lt_code_free(code);
 		return err;
 	}
-	memset(code->ranges, 0xff, RANGES_BYTES);
 	code->rules[0] = LT_RULE(LT_CFA_NONE, 0, 0, 0);
 	code->rule_count = 1;
 	*result = code;
@@ -69,8 +81,10 @@ void lt_code_free(struct lt_code *code)
 {
 	if (!code)
 		return;
-	if (code->ranges != MAP_FAILED)
-		munmap(code->ranges, RANGES_BYTES);
+	for (uint32_t i = 0; i < LT_MAX_SPACES && code->spaces[i].ranges; i++) {
+		munmap(code->spaces[i].ranges, RANGES_BYTES);
+		close(code->spaces[i].fd);
+	}
 	if (code->rules != MAP_FAILED)
 		munmap(code->rules, RULES_BYTES);
 	for (uint32_t i = 0; i < code->segment_count; i++) {
@@ -232,16 +246,84 @@ void lt_code_drop(struct lt_code *code, uint32_t word, uint32_t word_count)
 		code->words_used -= word_count;
 }
 
-int lt_code_set_ranges(struct lt_code *code, const struct lt_code_range *ranges, size_t count)
+static int make_ranges(struct lt_code *code, uint32_t index)
 {
-	uint32_t generation = *code->maps.generation + 1;
-	struct lt_code_range *half = code->ranges + (generation & 1) * LT_MAX_CODE_RANGES;
+	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
+	struct space *space = &code->spaces[index];
+	_lt_close_ int fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "lt_ranges", sizeof(uint32_t),
+					   sizeof(struct lt_code_range), 2 * LT_MAX_CODE_RANGES,
+					   &options);
+	struct lt_code_range *ranges;
+
+	if (fd < 0)
+		return -errno;
+	ranges = map_memory(fd, RANGES_BYTES);
+	if (ranges == MAP_FAILED)
+		return -errno;
+	memset(ranges, 0xff, RANGES_BYTES);
+	if (bpf_map_update_elem(code->maps.spaces_fd, &index, &fd, BPF_ANY)) {
+		int err = -errno;
+
+		munmap(ranges, RANGES_BYTES);
+		return err;
+	}
+	space->ranges = ranges;
+	space->fd = lt_take_fd(&fd);
+	code->maps.generations[index] = index << LT_SPACE_SHIFT;
+	return 0;
+}
+
+int lt_code_add_space(struct lt_code *code, uint32_t *result)
+{
+	uint32_t index = 0;
+	int err = 0;
+
+	while (index < LT_MAX_SPACES && code->spaces[index].used)
+		index++;
+	if (index == LT_MAX_SPACES)
+		return -E2BIG;
+	if (!code->spaces[index].ranges)
+		err = make_ranges(code, index);
+	if (err)
+		return err;
+	code->spaces[index].used = true;
+	*result = index;
+	return lt_code_set_ranges(code, index, &anything, 1);
+}
+
+void lt_code_drop_space(struct lt_code *code, uint32_t space)
+{
+	lt_code_set_ranges(code, space, NULL, 0);
+	code->spaces[space].used = false;
+}
+
+int lt_code_assign(struct lt_code *code, uint32_t process, uint32_t space)
+{
+	if (bpf_map_update_elem(code->maps.process_spaces_fd, &process, &space, BPF_ANY))
+		return -errno;
+	__atomic_fetch_add(code->maps.spaces_round, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+void lt_code_forget(struct lt_code *code, uint32_t process)
+{
+	bpf_map_delete_elem(code->maps.process_spaces_fd, &process);
+}
+
+int lt_code_set_ranges(struct lt_code *code, uint32_t index, const struct lt_code_range *ranges,
+		       size_t count)
+{
+	struct space *space = &code->spaces[index];
+	uint32_t generation = code->maps.generations[index] + 1;
+	struct lt_code_range *half = space->ranges + (generation & 1) * LT_MAX_CODE_RANGES;
 	size_t kept = count < LT_MAX_CODE_RANGES ? count : LT_MAX_CODE_RANGES;
 
-	memcpy(half, ranges, kept * sizeof(*ranges));
+	generation = index << LT_SPACE_SHIFT | (generation & ((1u << LT_SPACE_SHIFT) - 1));
+	if (kept)
+		memcpy(half, ranges, kept * sizeof(*ranges));
 	memset(half + kept, 0xff, (LT_MAX_CODE_RANGES - kept) * sizeof(*ranges));
-	code->range_count = kept;
-	__atomic_store_n(code->maps.generation, generation, __ATOMIC_RELEASE);
+	space->range_count = kept;
+	__atomic_store_n(&code->maps.generations[index], generation, __ATOMIC_RELEASE);
 	return kept < count ? -E2BIG : 0;
 }
 
@@ -252,8 +334,14 @@ void lt_code_usage(const struct lt_code *code, struct lt_code_usage *usage)
 		.words_max = MAX_WORDS,
 		.rules = code->rule_count,
 		.rules_max = LT_MAX_RULES,
-		.ranges = code->range_count,
 		.ranges_max = LT_MAX_CODE_RANGES,
-		.bytes = code->segment_count * SEGMENT_BYTES + RULES_BYTES + RANGES_BYTES,
+		.spaces_max = LT_MAX_SPACES,
+		.bytes = code->segment_count * SEGMENT_BYTES + RULES_BYTES,
 	};
+	for (uint32_t i = 0; i < LT_MAX_SPACES && code->spaces[i].ranges; i++) {
+		usage->bytes += RANGES_BYTES;
+		usage->spaces += code->spaces[i].used;
+		if (code->spaces[i].range_count > usage->ranges)
+			usage->ranges = code->spaces[i].range_count;
+	}
 }

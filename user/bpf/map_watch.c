@@ -22,7 +22,6 @@ struct cpu_ring {
 };
 
 struct lt_map_watch {
-	uint32_t tgid;
 	int epoll_fd;
 	size_t page_size, count;
 	struct lt_map_change *changes; /* of the call in hand, from all rings */
@@ -79,7 +78,7 @@ static int open_cpu(struct lt_map_watch *watch, int cpu)
 	return 0;
 }
 
-int lt_map_watch_open(struct lt_map_watch **result, uint32_t tgid)
+int lt_map_watch_open(struct lt_map_watch **result)
 {
 	size_t count = (size_t)sysconf(_SC_NPROCESSORS_CONF);
 	struct lt_map_watch *watch = calloc(1, sizeof(*watch) + count * sizeof(watch->rings[0]));
@@ -87,7 +86,6 @@ int lt_map_watch_open(struct lt_map_watch **result, uint32_t tgid)
 
 	if (!watch)
 		return -ENOMEM;
-	watch->tgid = tgid;
 	watch->page_size = (size_t)getpagesize();
 	watch->count = count;
 	for (size_t i = 0; i < count; i++)
@@ -185,8 +183,8 @@ static int read_ring(struct lt_map_watch *watch, struct cpu_ring *ring, uint64_t
 			change.file_offset = record.page_offset;
 			change.device = makedev(record.major, record.minor);
 			change.inode = record.inode;
-			if (record.pid == watch->tgid)
-				err = keep_change(watch, &change) ?: err;
+			change.pid = record.pid;
+			err = keep_change(watch, &change) ?: err;
 		}
 		tail += record.header.size;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Tells at once when a process maps executable memory, by perf's own MMAP2 records: no probe, no
+ * Tells at once when any process maps executable memory, by perf's own MMAP2 records: no probe, no
  * cost to anything but such a mapping.  (The tracepoints of system calls would cost every system
  * call of every process.)  Unmapping is not told, and need not be: nothing runs there any more.
  */
@@ -15,10 +15,11 @@ struct lt_map_change {
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
 	uint64_t start, end, file_offset;
 	uint64_t device, inode; /* as in struct lt_mapping; 0: anonymous */
+	uint32_t pid;           /* in the initial pid namespace */
 };
 
 /* -errno when the kernel refuses: then a look at /proc now and then has to do. */
-int lt_map_watch_open(struct lt_map_watch **watch, uint32_t tgid);
+int lt_map_watch_open(struct lt_map_watch **watch);
 void lt_map_watch_close(struct lt_map_watch *watch);
 /* An epoll fd, readable when there may be changes. */
 int lt_map_watch_fd(const struct lt_map_watch *watch);

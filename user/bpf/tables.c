@@ -29,7 +29,7 @@ struct lt_table {
 	struct lt_table *next;
 	struct lt_file_identity identity;
 	enum state state;
-	bool marked;
+	uint8_t spaces[LT_MAX_SPACES / 8]; /* that use it, a bit each */
 	uint32_t word;
 	bool done; /* under the lock; the builder's until it is set: */
 	int fd;
@@ -48,6 +48,13 @@ struct lt_tables {
 	pthread_t builder;
 	bool stop;
 };
+
+static bool is_used(const struct lt_table *table)
+{
+	static const uint8_t none[sizeof(table->spaces)];
+
+	return memcmp(table->spaces, none, sizeof(none)) != 0;
+}
 
 /* One vDSO serves every 64-bit process: ours is as good as the target's, and nearer. */
 static int build_vdso(struct lt_unwind_table *table)
@@ -213,7 +220,7 @@ static void drop_idle(struct lt_tables *tables, size_t kept)
 
 	for (; table; table = next) {
 		next = table->next;
-		if (table->marked || table->state == AWAITED)
+		if (is_used(table) || table->state == AWAITED)
 			continue;
 		if (kept)
 			kept--;
@@ -299,15 +306,15 @@ void lt_table_describe(const struct lt_table *table, uint64_t address, struct lt
 	}
 }
 
-void lt_tables_unmark(struct lt_tables *tables)
+void lt_tables_unmark(struct lt_tables *tables, uint32_t space)
 {
 	for (struct lt_table *table = tables->first; table; table = table->next)
-		table->marked = false;
+		table->spaces[space / 8] &= (uint8_t) ~(1u << space % 8);
 }
 
-void lt_table_mark(struct lt_table *table)
+void lt_table_mark(struct lt_table *table, uint32_t space)
 {
-	table->marked = true;
+	table->spaces[space / 8] |= (uint8_t)(1u << space % 8);
 }
 
 void lt_tables_sweep(struct lt_tables *tables)

@@ -42,9 +42,10 @@ void lt_tables_wait(struct lt_tables *tables);
  */
 void lt_table_describe(const struct lt_table *table, uint64_t address, struct lt_code_range *range);
 
-/* Before and after new ranges are set: which tables they use.  The others are dropped in time. */
-void lt_tables_unmark(struct lt_tables *tables);
-void lt_table_mark(struct lt_table *table);
+/* Before and after new ranges of a space are set: which tables they use.  What no space uses is
+ * dropped in time. */
+void lt_tables_unmark(struct lt_tables *tables, uint32_t space);
+void lt_table_mark(struct lt_table *table, uint32_t space);
 void lt_tables_sweep(struct lt_tables *tables);
 
 struct lt_tables_summary {

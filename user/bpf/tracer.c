@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "bpf/inherit.h"
 #include "bpf/uprobe_multi.h"
 #include "leaktrace/config.h"
 #include "leaktrace/events.h"
@@ -34,8 +35,9 @@ struct lt_tracer {
 	size_t link_count;
 	int *multi_links; /* uprobe_multi link fds */
 	size_t multi_count;
+	bool mappings;              /* are traced */
+	struct lt_inherit *inherit; /* NULL: children are not followed */
 	bool uprobe_multi;
-	uint32_t tgid;
 };
 
 /* The verifier's log is long, and says at its end what it is about. */
@@ -63,6 +65,15 @@ static unsigned int ring_count_for(long cpus)
 	return count;
 }
 
+static unsigned int cpu_bits(long cpus)
+{
+	unsigned int bits = 1;
+
+	while (1L << bits < cpus)
+		bits++;
+	return bits;
+}
+
 static int make_rings(struct lt_tracer *tracer, uint64_t bytes)
 {
 	int outer = bpf_map__fd(tracer->bpf->maps.lt_rings);
@@ -87,7 +98,7 @@ static void configure(struct lt_tracer *tracer, const struct lt_features *featur
 	struct lt_bpf_config *config = (struct lt_bpf_config *)&bpf->rodata->lt_config;
 	struct bpf_program *program;
 
-	config->tgid = options->tgid;
+	config->cpu_bits = cpu_bits(sysconf(_SC_NPROCESSORS_CONF));
 	config->ring_mask = tracer->ring_count - 1;
 	config->acquire_limit = ring_bytes / 4 * 3;
 	config->wake_level = ring_bytes / 4;
@@ -99,7 +110,10 @@ static void configure(struct lt_tracer *tracer, const struct lt_features *featur
 					 options->threads * 4 > MIN_THREADS
 						 ? (uint32_t)options->threads * 4
 						 : MIN_THREADS);
-	if (!features->uprobe_multi)
+	tracer->mappings = options->kinds >> LT_KIND_MMAP & 1;
+	bpf_program__set_autoload(bpf->progs.enter_mapping, tracer->mappings);
+	bpf_program__set_autoload(bpf->progs.leave_mapping, tracer->mappings);
+	if (!features->uprobe_multi || options->follow)
 		return;
 	bpf_object__for_each_program(program, bpf->obj) if (bpf_program__type(program) ==
 							    BPF_PROG_TYPE_KPROBE)
@@ -110,13 +124,52 @@ static void configure(struct lt_tracer *tracer, const struct lt_features *featur
 static int open_code(struct lt_tracer *tracer)
 {
 	struct lt_code_maps maps = {
-		.ranges_fd = bpf_map__fd(tracer->bpf->maps.lt_code_ranges),
+		.spaces_fd = bpf_map__fd(tracer->bpf->maps.lt_code_spaces),
+		.process_spaces_fd = bpf_map__fd(tracer->bpf->maps.lt_process_spaces),
 		.segments_fd = bpf_map__fd(tracer->bpf->maps.lt_unwind_segments),
 		.rules_fd = bpf_map__fd(tracer->bpf->maps.lt_unwind_rules),
-		.generation = &tracer->bpf->bss->lt_code_generation,
+		.generations = tracer->bpf->bss->lt_code_generations,
+		.spaces_round = &tracer->bpf->bss->lt_spaces_round,
 	};
 
 	return lt_code_new(&tracer->code, &maps);
+}
+
+static int keep_link(struct lt_tracer *tracer, struct bpf_link *link)
+{
+	struct bpf_link **links;
+
+	if (!link)
+		return -errno;
+	links = reallocarray(tracer->links, tracer->link_count + 1, sizeof(*links));
+	if (!links) {
+		bpf_link__destroy(link);
+		return -ENOMEM;
+	}
+	tracer->links = links;
+	links[tracer->link_count++] = link;
+	return 0;
+}
+
+/* The exit first, so that no entry lacks its exit. */
+static int watch_mappings(struct lt_tracer *tracer)
+{
+	int err = keep_link(tracer, bpf_program__attach(tracer->bpf->progs.leave_mapping));
+
+	return err ? err
+		   : keep_link(tracer, bpf_program__attach(tracer->bpf->progs.enter_mapping));
+}
+
+static int watch_lives(struct lt_tracer *tracer)
+{
+	const struct bpf_program *programs[] = { tracer->bpf->progs.on_thread_exit,
+						 tracer->bpf->progs.on_exec,
+						 tracer->bpf->progs.on_fork };
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs) && !err; i++)
+		err = keep_link(tracer, bpf_program__attach(programs[i]));
+	return err;
 }
 
 int lt_tracer_open(struct lt_tracer **result, const struct lt_features *features,
@@ -130,7 +183,6 @@ int lt_tracer_open(struct lt_tracer **result, const struct lt_features *features
 		return -ENOMEM;
 	memset(tracer->rings, -1, sizeof(tracer->rings));
 	tracer->uprobe_multi = features->uprobe_multi;
-	tracer->tgid = options->tgid;
 	tracer->ring_count = ring_count_for(sysconf(_SC_NPROCESSORS_ONLN));
 	if (!ring_bytes)
 		ring_bytes = DEFAULT_RINGS_BYTES / tracer->ring_count;
@@ -153,6 +205,17 @@ int lt_tracer_open(struct lt_tracer **result, const struct lt_features *features
 			      features->release, strerror(-err));
 		goto failed;
 	}
+	err = watch_lives(tracer);
+	if (!err && tracer->mappings)
+		err = watch_mappings(tracer);
+	if (!err && options->follow)
+		err = lt_inherit_new(&tracer->inherit);
+	if (err) {
+		lt_buf_printf(error,
+			      "children cannot be followed on kernel %s: %s: is tracefs there?",
+			      features->release, strerror(-err));
+		goto failed;
+	}
 	*result = tracer;
 	return 0;
 failed:
@@ -160,33 +223,27 @@ failed:
 	return err;
 }
 
-static int keep_link(struct lt_tracer *tracer, struct bpf_link *link)
-{
-	struct bpf_link **links;
-
-	if (!link)
-		return -errno;
-	links = reallocarray(tracer->links, tracer->link_count + 1, sizeof(*links));
-	if (!links) {
-		bpf_link__destroy(link);
-		return -ENOMEM;
-	}
-	tracer->links = links;
-	links[tracer->link_count++] = link;
-	return 0;
-}
+/* The process that probes go into. */
+struct attachment {
+	struct lt_tracer *tracer;
+	const struct lt_plan *plan;
+	uint32_t pid;
+	pid_t *tids; /* of all its threads; inherited probes are each thread's */
+	size_t tid_count;
+};
 
 /* One program at many places of one file. */
-static int attach_multi(struct lt_tracer *tracer, const struct bpf_program *program,
+static int attach_multi(const struct attachment *to, const struct bpf_program *program,
 			const struct lt_plan_file *file, const uint64_t *offsets, size_t count,
 			bool at_return)
 {
+	struct lt_tracer *tracer = to->tracer;
 	struct lt_uprobe_multi request = {
 		.program_fd = bpf_program__fd(program),
 		.path = file->open_path,
 		.offsets = offsets,
 		.count = (uint32_t)count,
-		.pid = tracer->tgid,
+		.pid = to->pid,
 		.at_return = at_return,
 	};
 	int *links = reallocarray(tracer->multi_links, tracer->multi_count + 1, sizeof(*links));
@@ -202,7 +259,7 @@ static int attach_multi(struct lt_tracer *tracer, const struct bpf_program *prog
 	return 0;
 }
 
-static int attach_perf(struct lt_tracer *tracer, const struct bpf_program *program,
+static int attach_perf(const struct attachment *to, const struct bpf_program *program,
 		       const struct lt_plan_file *file, const uint64_t *offsets, size_t count,
 		       bool at_return)
 {
@@ -210,19 +267,40 @@ static int attach_perf(struct lt_tracer *tracer, const struct bpf_program *progr
 	int err = 0;
 
 	for (size_t i = 0; i < count && !err; i++)
-		err = keep_link(tracer, bpf_program__attach_uprobe_opts(
-						program, (pid_t)tracer->tgid, file->open_path,
-						offsets[i], &options));
+		err = keep_link(to->tracer, bpf_program__attach_uprobe_opts(program, (pid_t)to->pid,
+									    file->open_path,
+									    offsets[i], &options));
+	return err;
+}
+
+static int attach_inherited(const struct attachment *to, const struct bpf_program *program,
+			    const struct lt_plan_file *file, const uint64_t *offsets, size_t count,
+			    bool at_return)
+{
+	struct lt_inherit_probe probe = {
+		.path = file->open_path,
+		.device = file->device,
+		.inode = file->inode,
+		.program_fd = bpf_program__fd(program),
+		.at_return = at_return,
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++) {
+		probe.offset = offsets[i];
+		err = lt_inherit_attach(to->tracer->inherit, &probe, to->tids, to->tid_count);
+	}
 	return err;
 }
 
 /* Attaches one program wherever the plan wants it, file by file. */
-static int attach_program(struct lt_tracer *tracer, const struct lt_plan *plan, const char *name,
-			  bool at_return)
+static int attach_program(const struct attachment *to, const char *name, bool at_return)
 {
+	const struct lt_tracer *tracer = to->tracer;
+	const struct lt_plan *plan = to->plan;
 	const struct bpf_program *program = bpf_object__find_program_by_name(tracer->bpf->obj,
 									     name);
-	_lt_free_ uint64_t *offsets = calloc(plan->probe_count, sizeof(*offsets));
+	_lt_free_ uint64_t *offsets = calloc(plan->probe_count + 1, sizeof(*offsets));
 	int err = 0;
 
 	if (!program)
@@ -241,15 +319,17 @@ static int attach_program(struct lt_tracer *tracer, const struct lt_plan *plan, 
 				offsets[count++] = probe->file_offset;
 		}
 		if (count)
-			err = (tracer->uprobe_multi ? attach_multi : attach_perf)(
-				tracer, program, &plan->files[file], offsets, count, at_return);
+			err = (tracer->inherit        ? attach_inherited
+			       : tracer->uprobe_multi ? attach_multi
+						      : attach_perf)(
+				to, program, &plan->files[file], offsets, count, at_return);
 	}
 	return err;
 }
 
 /* Each distinct program of the table once; returns before entries, so that no entry lacks its
  * return. */
-static int attach_plan(struct lt_tracer *tracer, const struct lt_plan *plan)
+static int attach_plan(const struct attachment *to)
 {
 	int err = 0;
 
@@ -266,23 +346,74 @@ static int attach_plan(struct lt_tracer *tracer, const struct lt_plan *plan)
 				seen |= before && strcmp(before, name) == 0;
 			}
 			if (name && !seen)
-				err = attach_program(tracer, plan, name, at_return);
+				err = attach_program(to, name, at_return);
 		}
 	}
 	return err;
 }
 
-int lt_tracer_attach(struct lt_tracer *tracer, const struct lt_plan *plan, struct lt_buf *error)
+/* What a thread forks has the probes of that thread: so each has them, also the one made just now. */
+static int attach_threads(struct attachment *to, const struct lt_process *process)
 {
+	_lt_free_ pid_t *known = NULL;
+	size_t known_count = 0;
 	int err;
 
-	err = keep_link(tracer, bpf_program__attach(tracer->bpf->progs.on_thread_exit));
-	if (!err)
-		err = keep_link(tracer, bpf_program__attach(tracer->bpf->progs.on_exec));
-	if (!err)
-		err = attach_plan(tracer, plan);
+	for (;;) {
+		_lt_free_ pid_t *tids = NULL;
+		size_t count = 0, fresh = 0;
+
+		err = lt_process_threads(process, &tids, &count);
+		if (err)
+			return err;
+		to->tids = calloc(count + 1, sizeof(*to->tids));
+		if (!to->tids)
+			return -ENOMEM;
+		for (size_t i = 0; i < count; i++)
+			if (!known_count || !bsearch(&tids[i], known, known_count, sizeof(*known),
+						     lt_process_compare_pids))
+				to->tids[fresh++] = tids[i];
+		to->tid_count = fresh;
+		err = fresh ? attach_plan(to) : 0;
+		free(to->tids);
+		to->tids = NULL;
+		if (err || !fresh)
+			return err;
+		free(known);
+		known = lt_take_ptr(tids);
+		known_count = count;
+	}
+}
+
+int lt_tracer_add(struct lt_tracer *tracer, uint32_t pid, uint32_t process, bool follow)
+{
+	struct lt_bpf_target target = { process,
+					LT_TARGET_ACTIVE | (follow ? LT_TARGET_FOLLOW : 0) };
+
+	return bpf_map_update_elem(bpf_map__fd(tracer->bpf->maps.lt_targets), &pid, &target,
+				   BPF_ANY)
+		       ? -errno
+		       : 0;
+}
+
+bool lt_tracer_has_image(const struct lt_tracer *tracer, uint32_t pid, uint32_t process)
+{
+	struct lt_bpf_target target;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.lt_targets), &pid, &target) &&
+	       target.process == process && target.flags & LT_TARGET_ACTIVE;
+}
+
+int lt_tracer_attach(struct lt_tracer *tracer, const struct lt_process *process,
+		     const struct lt_plan *plan, struct lt_buf *error)
+{
+	struct attachment to = { .tracer = tracer,
+				 .plan = plan,
+				 .pid = (uint32_t)process->tgid_init };
+	int err = tracer->inherit ? attach_threads(&to, process) : attach_plan(&to);
+
 	if (err)
-		lt_buf_printf(error, "probes cannot be attached to pid %u: %s%s", tracer->tgid,
+		lt_buf_printf(error, "probes cannot be attached to pid %u: %s%s", to.pid,
 			      strerror(-err),
 			      err == -EPERM || err == -EACCES ? ": run as root" : "");
 	return err;
@@ -326,6 +457,8 @@ void lt_tracer_detach(struct lt_tracer *tracer)
 	for (size_t i = 0; i < tracer->link_count; i++)
 		bpf_link__destroy(tracer->links[i]);
 	tracer->link_count = 0;
+	lt_inherit_free(tracer->inherit);
+	tracer->inherit = NULL;
 }
 
 void lt_tracer_free(struct lt_tracer *tracer)
@@ -341,16 +474,6 @@ void lt_tracer_free(struct lt_tracer *tracer)
 	free(tracer->multi_links);
 	free(tracer->links);
 	free(tracer);
-}
-
-enum lt_tracer_end lt_tracer_ended(const struct lt_tracer *tracer, int *wait_status)
-{
-	uint32_t ended = __atomic_load_n(&tracer->bpf->bss->lt_ended, __ATOMIC_ACQUIRE);
-
-	*wait_status = (int)tracer->bpf->bss->lt_exit_status;
-	return ended == LT_ENDED_EXEC   ? LT_TRACER_EXEC
-	       : ended == LT_ENDED_EXIT ? LT_TRACER_EXIT
-					: LT_TRACER_RUNNING;
 }
 
 void lt_tracer_resend_stacks(struct lt_tracer *tracer)
@@ -387,6 +510,11 @@ void lt_tracer_counters(const struct lt_tracer *tracer, uint64_t *values)
 		if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) == 0)
 			values[LT_COUNTER_PROBE_MISSED] += info.recursion_misses;
 	}
+}
+
+int lt_tracer_life(const struct lt_tracer *tracer)
+{
+	return bpf_map__fd(tracer->bpf->maps.lt_life);
 }
 
 size_t lt_tracer_rings(const struct lt_tracer *tracer, const int **fds)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The BPF side of one traced process, in phases: open (load, nothing attached) → attach (carry out
- * the plan, gate closed) → activate (gate open: events flow) → detach → free.
+ * The BPF side of the traced processes, in phases: open (load, no probes; lives of processes are
+ * told) → add and attach each process (carry out its plan, gate closed) → activate (gate open:
+ * events flow) → more processes and plans → detach → free.
  *
  * The gate opens only when every probe is in place and closes before the first one goes, so that
  * no acquire is ever seen whose release could not be.  One thread.
@@ -9,6 +10,7 @@
 #ifndef LT_BPF_TRACER_H
 #define LT_BPF_TRACER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,16 +22,23 @@
 struct lt_tracer;
 
 struct lt_tracer_options {
-	uint32_t tgid;       /* in the initial pid namespace */
 	uint64_t ring_bytes; /* per ring, a power of two of at least a page; 0: default */
 	uint32_t max_frames; /* of a stack, at most LT_MAX_FRAMES; 0: that */
-	size_t threads;      /* the target has now: sizes the pending-call table on old kernels */
+	uint64_t kinds;      /* to be traced: bit 1 << enum lt_kind */
+	bool follow;         /* children have the probes from their birth on: bpf/inherit.h */
+	size_t threads;      /* the targets have now: sizes the pending-call table on old kernels */
 };
 
 /* All return 0 or -errno; error gets one line with the remedy. */
 int lt_tracer_open(struct lt_tracer **tracer, const struct lt_features *features,
 		   const struct lt_tracer_options *options, struct lt_buf *error);
-int lt_tracer_attach(struct lt_tracer *tracer, const struct lt_plan *plan, struct lt_buf *error);
+/* This process has this number in events (struct lt_bpf_target); its exec and exit are told. */
+int lt_tracer_add(struct lt_tracer *tracer, uint32_t pid, uint32_t process, bool follow);
+/* False once it has ended, or become another program. */
+bool lt_tracer_has_image(const struct lt_tracer *tracer, uint32_t pid, uint32_t process);
+/* May be called again with further plans. */
+int lt_tracer_attach(struct lt_tracer *tracer, const struct lt_process *process,
+		     const struct lt_plan *plan, struct lt_buf *error);
 void lt_tracer_activate(struct lt_tracer *tracer);
 /*
  * Closes the gate and takes every probe away; when it returns, no program runs any more and every
@@ -44,13 +53,11 @@ struct lt_code *lt_tracer_code(struct lt_tracer *tracer);
 /* Every stack is sent again when it is next met. */
 void lt_tracer_resend_stacks(struct lt_tracer *tracer);
 
-/* How the target ended, as far as the kernel told; see lt_ended in config.h. */
-enum lt_tracer_end { LT_TRACER_RUNNING, LT_TRACER_EXEC, LT_TRACER_EXIT };
-enum lt_tracer_end lt_tracer_ended(const struct lt_tracer *tracer, int *wait_status);
-
 /* Adds the BPF side's counters since open to values[LT_COUNTER_COUNT]. */
 void lt_tracer_counters(const struct lt_tracer *tracer, uint64_t *values);
 
+/* The ring that tells of starts and ends of processes, owned by the tracer. */
+int lt_tracer_life(const struct lt_tracer *tracer);
 /* The ring buffers' map fds, owned by the tracer. */
 size_t lt_tracer_rings(const struct lt_tracer *tracer, const int **fds);
 

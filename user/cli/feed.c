@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "cli/targets.h"
+#include "proc/smaps.h"
 
 #define NS_PER_S 1000000000ULL
 
@@ -21,7 +22,12 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-/* To the recording and to the pipeline. */
+uint64_t lt_feed_now(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+/* To the recording and to the pipelines. */
 static int deliver(struct lt_session *session, const struct lt_event *event)
 {
 	int err;
@@ -38,7 +44,7 @@ static int deliver(struct lt_session *session, const struct lt_event *event)
 			session->record_failed = true;
 		}
 	}
-	return lt_pipeline_apply(session->pipeline, event);
+	return lt_pipelines_apply(session->pipelines, event);
 }
 
 /*
@@ -51,49 +57,83 @@ static uint64_t doubtful_id(uint64_t stack_id)
 	return lt_mix64(stack_id);
 }
 
-static int emit_stack(struct lt_session *session, const struct lt_event *event)
+/* By what is sure of it: another time, other code, another id. */
+static uint64_t sure_id(const struct lt_event_stack *stack)
 {
-	struct lt_event placed = *event;
-	int cut = lt_modules_place_stack(session->modules, &placed.stack, event->time_ns);
+	return lt_mix64(lt_fnv1a(LT_FNV_SEED, stack->frames,
+				 stack->frame_count * sizeof(stack->frames[0])));
+}
 
-	if (cut > 0) {
-		placed.stack = event->stack;
-		placed.stack.stack_id = doubtful_id(event->stack.stack_id);
+static struct lt_cut_stack *cut_slot(struct lt_session *session, uint32_t process,
+				     uint64_t stack_id)
+{
+	return &session->cut_stacks[(stack_id ^ process) % LT_CUT_STACKS];
+}
+
+static int emit_stack(struct lt_session *session, struct lt_modules *modules,
+		      const struct lt_event *event)
+{
+	uint64_t stack_id = event->stack.stack_id;
+	struct lt_cut_stack *slot = cut_slot(session, event->tgid, stack_id);
+	struct lt_event placed = *event, whole = *event;
+	int cut = lt_modules_place_stack(modules, &placed.stack, event->time_ns), err;
+
+	if (cut < 0)
+		return cut;
+	if (cut) {
+		placed.stack.stack_id = sure_id(&placed.stack);
+		*slot = (struct lt_cut_stack){ event->tgid, stack_id, placed.stack.stack_id };
+		whole.stack.stack_id = doubtful_id(stack_id);
+		err = deliver(session, &whole);
+		return err ? err : deliver(session, &placed);
 	}
-	return cut < 0 ? cut : deliver(session, &placed);
+	if (slot->stack_id == stack_id && slot->process == event->tgid)
+		*slot = (struct lt_cut_stack){ 0 };
+	return deliver(session, &placed);
+}
+
+/* One that came just after its stack, which was in doubt, though it is not itself. */
+static int emit_acquire(struct lt_session *session, const struct lt_event *event)
+{
+	const struct lt_cut_stack *slot = cut_slot(session, event->tgid, event->acquire.stack_id);
+	struct lt_event acquire = *event;
+
+	if (slot->stack_id == event->acquire.stack_id && slot->process == event->tgid)
+		acquire.acquire.stack_id = slot->sure_id;
+	return deliver(session, &acquire);
 }
 
 /*
  * An acquire that came while code was being replaced.  If its stack leads through that code, it is
  * told under another id, cut there.
  */
-static int emit_doubtful(struct lt_session *session, const struct lt_event *event)
+static int emit_doubtful(struct lt_session *session, const struct lt_target *target,
+			 const struct lt_event *event)
 {
 	struct lt_event acquire = *event, stack = *event;
 	uint64_t plain[LT_MAX_FRAMES], stack_id = event->acquire.stack_id;
 	const uint64_t *frames = NULL;
-	uint16_t count = lt_pipeline_stack(session->pipeline, stack_id, &frames);
+	uint16_t count = lt_pipeline_stack(target->pipeline, stack_id, &frames);
 	uint16_t first;
 	int err;
 
 	if (!count)
-		count = lt_pipeline_stack(session->pipeline, doubtful_id(stack_id), &frames);
+		count = lt_pipeline_stack(target->pipeline, doubtful_id(stack_id), &frames);
 	for (uint16_t i = 0; i < count; i++)
 		plain[i] = lt_address_plain(frames[i]);
 	stack.type = LT_EVENT_STACK;
 	stack.flags = 0;
 	stack.stack = (struct lt_event_stack){ .frames = plain, .frame_count = count };
-	first = count ? lt_modules_in_doubt(session->modules, &stack.stack, event->time_ns) : 0;
+	first = count ? lt_modules_in_doubt(target->image->modules, &stack.stack, event->time_ns)
+		      : 0;
 	if (first == count) /* or its frames come later, by another ring */
-		return deliver(session, event);
+		return emit_acquire(session, event);
 	stack.stack.frame_count = first + 1;
 	stack.stack.end = LT_STACK_PENDING;
-	err = lt_modules_place_stack(session->modules, &stack.stack, event->time_ns);
+	err = lt_modules_place_stack(target->image->modules, &stack.stack, event->time_ns);
 	if (err < 0)
 		return err;
-	/* By what is sure of it: another time, other code, another id. */
-	stack.stack.stack_id = lt_mix64(lt_fnv1a(LT_FNV_SEED, stack.stack.frames,
-						 stack.stack.frame_count * sizeof(uint64_t)));
+	stack.stack.stack_id = sure_id(&stack.stack);
 	acquire.acquire.stack_id = stack.stack.stack_id;
 	err = deliver(session, &stack);
 	return err ? err : deliver(session, &acquire);
@@ -102,78 +142,116 @@ static int emit_doubtful(struct lt_session *session, const struct lt_event *even
 int lt_feed_emit(void *context, const struct lt_event *event)
 {
 	struct lt_session *session = context;
+	const struct lt_target *target = lt_targets_find(session, event->tgid);
 
-	if (event->type == LT_EVENT_STACK)
-		return emit_stack(session, event);
-	if (event->type == LT_EVENT_ACQUIRE &&
-	    lt_modules_doubtful(session->modules, event->time_ns))
-		return emit_doubtful(session, event);
+	/* One that was born since this turn began. */
+	if (!target && lt_live_drain(session->life) >= 0)
+		target = lt_targets_find(session, event->tgid);
+	if (!target) {
+		session->strays++;
+		return 0;
+	}
+	if (event->type == LT_EVENT_STACK && target->image)
+		return emit_stack(session, target->image->modules, event);
+	if (event->type == LT_EVENT_ACQUIRE && target->image &&
+	    lt_modules_doubtful(target->image->modules, event->time_ns))
+		return emit_doubtful(session, target, event);
+	if (event->type == LT_EVENT_ACQUIRE)
+		return emit_acquire(session, event);
 	return deliver(session, event);
 }
 
-bool lt_feed_target_ended(struct lt_session *session)
-{
-	int status;
-
-	switch (lt_tracer_ended(session->tracer, &status)) {
-	case LT_TRACER_RUNNING:
-		return false;
-	case LT_TRACER_EXEC:
-		session->end = (struct lt_event_end){ .reason = LT_END_EXEC };
-		return true;
-	case LT_TRACER_EXIT:
-		break;
-	}
-	session->end = WIFSIGNALED(status)
-			       ? (struct lt_event_end){ LT_END_KILLED, WTERMSIG(status) }
-			       : (struct lt_event_end){ LT_END_EXITED, WEXITSTATUS(status) };
-	return true;
-}
-
-static struct lt_event session_event(const struct lt_session *session, enum lt_event_type type)
+static struct lt_event target_event(const struct lt_session *session,
+				    const struct lt_target *target, enum lt_event_type type)
 {
 	return (struct lt_event){
 		.type = (uint8_t)type,
-		.tgid = (uint32_t)session->process.tgid_init,
+		.tgid = target->number,
 		.time_ns = session->now_ns,
 	};
 }
 
-static int emit_target(struct lt_session *session)
+static const char *allocator_of(const struct lt_session *session, const struct lt_target *target)
 {
-	struct lt_event event = session_event(session, LT_EVENT_TARGET);
+	const struct lt_plan *plan = session->options->follow ? &session->plan : &target->plan;
+
+	return plan->file_count ? plan->files[0].family->name : "";
+}
+
+static int emit_target(struct lt_session *session, struct lt_target *target,
+		       const struct lt_target *shares)
+{
+	struct lt_event event = target_event(session, target, LT_EVENT_TARGET);
 
 	event.target = (struct lt_event_target){
-		.start_ticks = session->process.start_ticks,
+		.start_ticks = target->process.start_ticks,
 		.realtime_offset_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC),
-		.ns_pid = (uint32_t)session->process.ns_pid,
+		.ns_pid = (uint32_t)target->process.ns_pid,
 		.interval_ns = (uint64_t)(session->options->interval_s * NS_PER_S),
-		.comm = session->process.comm,
-		.exe = session->process.exe,
-		.allocator = session->plan.file_count ? session->plan.files[0].family->name : "",
+		.comm = target->process.comm,
+		.exe = target->process.exe,
+		.allocator = allocator_of(session, target),
+		.pid = target->pid,
+		.parent_pid = target->parent_pid,
+		.shares = shares ? shares->number : 0,
 	};
-	return lt_feed_emit(session, &event);
+	return deliver(session, &event);
 }
 
-static int emit_counters(struct lt_session *session)
+static void read_counters(const struct lt_session *session, uint64_t *values)
 {
-	struct lt_event event = session_event(session, LT_EVENT_COUNTERS);
+	lt_tracer_counters(session->tracer, values);
+	values[LT_COUNTER_BAD_EVENT] += lt_live_bad_events(session->live) +
+					lt_live_bad_events(session->life);
+	values[LT_COUNTER_LIFE_LOST] += session->strays;
+}
+
+/* Nobody knows which process a loss hit: each that was there then hears of it. */
+static int emit_counters(struct lt_session *session, const struct lt_target *target)
+{
+	struct lt_event event = target_event(session, target, LT_EVENT_COUNTERS);
 	uint64_t values[LT_COUNTER_COUNT] = { 0 };
 
-	lt_tracer_counters(session->tracer, values);
-	values[LT_COUNTER_BAD_EVENT] += lt_live_bad_events(session->live);
+	read_counters(session, values);
+	for (int i = 0; i < LT_COUNTER_COUNT; i++)
+		values[i] -= target->losses[i];
 	event.counters = (struct lt_event_counters){ values, LT_COUNTER_COUNT };
-	return lt_feed_emit(session, &event);
+	return deliver(session, &event);
 }
 
-static int emit_process(struct lt_session *session)
+/* How long a look at a target's mappings may take, while nobody reads the rings. */
+#define SMAPS_BUDGET_NS (100 * 1000000ULL)
+
+static void mapped(void *context, uint64_t start, uint64_t end, uint64_t bytes[LT_SMAPS_CLASSES])
 {
-	struct lt_event event = session_event(session, LT_EVENT_PROCESS);
+	lt_pipeline_mapped(context, start, end, bytes);
+}
+
+/* Where its memory lies.  Of a process that has too much for this, only how much is known. */
+static void add_smaps(const struct lt_session *session, const struct lt_target *target,
+		      struct lt_event_process *process)
+{
+	bool ranges = session->options->kinds & UINT64_C(1) << LT_KIND_MMAP;
+	const struct lt_smaps_tracked tracked = { mapped, target->pipeline };
+	struct lt_smaps smaps;
+
+	if (lt_smaps_read(&target->process, SMAPS_BUDGET_NS, ranges ? &tracked : NULL, &smaps))
+		return;
+	process->rss_bytes = smaps.rss_bytes;
+	process->swap_bytes = smaps.swap_bytes;
+	process->resident_count = smaps.resident_count;
+	memcpy(process->resident, smaps.resident, sizeof(process->resident));
+}
+
+static int emit_process(struct lt_session *session, const struct lt_target *target)
+{
+	struct lt_event event = target_event(session, target, LT_EVENT_PROCESS);
 	struct lt_process self = { .pid = -1, .proc_fd = -1, .pid_fd = -1 };
 	struct lt_memory_usage usage;
 
 	/* Gone, or another image: the last figures stand. */
-	if (lt_process_memory(&session->process, &usage) || lt_feed_target_ended(session))
+	if (!target->opened || target->ended || lt_process_memory(&target->process, &usage) ||
+	    !lt_tracer_has_image(session->tracer, target->pid, target->number))
 		return 0;
 	event.process = (struct lt_event_process){
 		.rss_bytes = usage.rss_bytes,
@@ -181,32 +259,94 @@ static int emit_process(struct lt_session *session)
 		.available_bytes = usage.available_bytes,
 		.collector_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID),
 	};
+	add_smaps(session, target, &event.process);
 	if (lt_process_open(getpid(), &self) == 0) {
 		if (lt_process_memory(&self, &usage) == 0)
 			event.process.collector_rss_bytes = usage.rss_bytes;
 		lt_process_close(&self);
 	}
-	return lt_feed_emit(session, &event);
+	return deliver(session, &event);
 }
 
-int lt_feed_follow(struct lt_session *session)
+static void name_by(struct lt_target *target)
 {
-	return lt_modules_follow(session->modules, clock_ns(CLOCK_MONOTONIC));
+	target->image->symbols = lt_symbol_store_hold(lt_pipeline_symbols(target->pipeline));
+	target->image->naming.symbols = target->image->symbols;
 }
 
-int lt_feed_sample(struct lt_session *session)
+int lt_feed_unshare(struct lt_session *session, struct lt_target *target)
 {
 	struct lt_event event;
 	int err;
 
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
-	err = lt_modules_update(session->modules, session->now_ns);
-	if (!err)
-		err = emit_counters(session);
+	event = target_event(session, target, LT_EVENT_UNSHARE);
+	err = deliver(session, &event);
 	if (err)
 		return err;
-	event = session_event(session, LT_EVENT_SAMPLE);
-	err = lt_feed_emit(session, &event);
+	name_by(target);
+	return lt_modules_update(target->image->modules, session->now_ns);
+}
+
+int lt_feed_start(struct lt_session *session, struct lt_target *target,
+		  const struct lt_target *shares)
+{
+	int err;
+
+	session->now_ns = clock_ns(CLOCK_MONOTONIC);
+	if (target->parent_pid)
+		read_counters(session, target->losses);
+	err = emit_target(session, target, shares);
+	if (err)
+		return err;
+	target->pipeline = lt_pipelines_find(session->pipelines, target->number);
+	if (shares || !target->image)
+		return 0; /* a child: its first figures are those of its first report */
+	name_by(target);
+	/* Of a program that runs already what is not known yet must not be waited for. */
+	err = (target->given ? lt_modules_start : lt_modules_update)(target->image->modules,
+								     session->now_ns);
+	return err ? err : emit_process(session, target);
+}
+
+int lt_feed_follow(struct lt_session *session)
+{
+	bool changed = lt_tables_collect(session->tables);
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	int err = 0;
+
+	session->shared.listen(session);
+	for (struct lt_image *image = session->images; image && !err; image = image->next)
+		err = lt_modules_follow(image->modules, now_ns, changed);
+	return err;
+}
+
+/* What is due each second, and once more at the end. */
+static int sample(struct lt_session *session, const struct lt_target *target)
+{
+	struct lt_event event = target_event(session, target, LT_EVENT_SAMPLE);
+	int err = emit_counters(session, target);
+
+	return err ? err : deliver(session, &event);
+}
+
+static int update_images(struct lt_session *session)
+{
+	int err = 0;
+
+	for (struct lt_image *image = session->images; image && !err; image = image->next)
+		err = lt_modules_update(image->modules, session->now_ns);
+	return err;
+}
+
+int lt_feed_sample(struct lt_session *session)
+{
+	int err;
+
+	session->now_ns = clock_ns(CLOCK_MONOTONIC);
+	err = update_images(session);
+	for (struct lt_target *target = session->targets; target && !err; target = target->hh.next)
+		err = target->told_end ? 0 : sample(session, target);
 	if (!err && session->recorder)
 		lt_recorder_flush(session->recorder);
 	return err;
@@ -217,42 +357,94 @@ int lt_feed_prepare(struct lt_session *session)
 	int err;
 
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
-	err = lt_modules_update(session->modules, session->now_ns);
-	if (!err)
-		err = lt_naming_ask(&session->naming, session->now_ns);
+	err = update_images(session);
+	for (struct lt_target *target = session->targets; target && !err; target = target->hh.next)
+		if (target->image && !target->told_end)
+			err = lt_naming_ask(&target->image->naming, target->pipeline,
+					    session->now_ns);
 	session->report_pending = !err;
 	return err;
 }
 
-int lt_feed_names(struct lt_session *session)
+/* Any target of an image speaks for it: they have their names in common. */
+static const struct lt_target *speaker(const struct lt_session *session,
+				       const struct lt_image *image)
 {
-	struct lt_event event = session_event(session, LT_EVENT_SYMBOL);
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
-	int err = lt_naming_emit(&session->naming, &event, lt_feed_emit, session);
+	const struct lt_target *target = session->targets;
 
+	while (target && target->image != image)
+		target = target->hh.next;
+	return target;
+}
+
+static int image_names(struct lt_session *session, struct lt_image *image, uint64_t now_ns)
+{
+	const struct lt_target *target = speaker(session, image);
+	struct lt_event event;
+	int err;
+
+	if (!target)
+		return 0;
+	event = target_event(session, target, LT_EVENT_SYMBOL);
+	err = lt_naming_emit(&image->naming, &event, lt_feed_emit, session);
 	if (err)
 		return err;
 	if (session->report_pending && (session->options->verbose || isatty(STDERR_FILENO)))
-		lt_naming_tell(&session->naming, now_ns);
-	return lt_naming_awaited(&session->naming, now_ns);
+		lt_naming_tell(&image->naming, now_ns);
+	return lt_naming_awaited(&image->naming, now_ns);
 }
 
-static int emit_figures(struct lt_session *session)
+int lt_feed_names(struct lt_session *session)
 {
-	int err = emit_counters(session);
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	int awaited = 0;
 
-	return err ? err : emit_process(session);
+	for (struct lt_image *image = session->images; image; image = image->next) {
+		int err = image_names(session, image, now_ns);
+
+		if (err < 0)
+			return err;
+		awaited |= err;
+	}
+	return awaited;
 }
 
-static int emit_report(struct lt_session *session, bool final)
+size_t lt_feed_missing(const struct lt_session *session)
 {
-	struct lt_event event = session_event(session, LT_EVENT_REPORT);
-	int err;
+	size_t missing = 0;
+
+	for (const struct lt_image *image = session->images; image; image = image->next)
+		missing += lt_symbolizer_pending(image->symbolizer);
+	return missing;
+}
+
+static int emit_figures(struct lt_session *session, const struct lt_target *target)
+{
+	int err = emit_counters(session, target);
+
+	return err ? err : emit_process(session, target);
+}
+
+static int emit_report(struct lt_session *session, struct lt_target *target, bool final)
+{
+	struct lt_event event = target_event(session, target, LT_EVENT_REPORT);
 
 	event.report.final = final;
+	target->reports++;
+	return deliver(session, &event);
+}
+
+/* The reports of one round follow each other, without an event in between. */
+static int emit_round(struct lt_session *session, bool final)
+{
+	int err = 0;
+
 	session->report_pending = false;
-	session->reports++;
-	err = lt_feed_emit(session, &event);
+	session->rounds++;
+	for (struct lt_target *target = session->targets; target && !err; target = target->hh.next)
+		err = target->told_end && !final ? 0 : emit_report(session, target, final);
+	if (!err)
+		err = lt_pipelines_flush(session->pipelines);
 	if (!err && session->recorder)
 		lt_recorder_flush(session->recorder);
 	return err;
@@ -260,43 +452,75 @@ static int emit_report(struct lt_session *session, bool final)
 
 int lt_feed_report(struct lt_session *session)
 {
-	int err;
+	int err = 0;
 
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
-	err = emit_figures(session);
-	return err ? err : emit_report(session, false);
+	for (struct lt_target *target = session->targets; target && !err; target = target->hh.next)
+		err = target->told_end ? 0 : emit_figures(session, target);
+	return err ? err : emit_round(session, false);
+}
+
+static int end_target(struct lt_session *session, struct lt_target *target)
+{
+	struct lt_event event = target_event(session, target, LT_EVENT_END);
+	int err;
+
+	if (target->told_end)
+		return 0;
+	target->told_end = true;
+	event.end = target->end;
+	err = deliver(session, &event);
+	return err ? err : emit_figures(session, target);
 }
 
 int lt_feed_end(struct lt_session *session)
 {
-	struct lt_event event;
-	int err;
+	int err = 0;
 
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
-	event = session_event(session, LT_EVENT_END);
-	event.end = session->end;
-	err = lt_feed_emit(session, &event);
-	if (!err)
-		err = emit_figures(session);
-	/* A recording names every site, so that a replay can show more of them. */
-	if (!err)
-		err = lt_naming_ask_last(&session->naming, session->now_ns, session->recorder);
+	for (struct lt_target *target = session->targets; target && !err;
+	     target = target->hh.next) {
+		err = end_target(session, target);
+		/* A recording names every site, so that a replay can show more of them. */
+		if (!err && target->image)
+			err = lt_naming_ask_last(&target->image->naming, target->pipeline,
+						 session->now_ns, session->recorder);
+	}
 	session->report_pending = !err;
 	return err;
 }
 
 int lt_feed_final(struct lt_session *session)
 {
-	return emit_report(session, true);
+	return emit_round(session, true);
 }
 
-int lt_feed_start(struct lt_session *session)
+int lt_feed_leave(struct lt_session *session, struct lt_target *target)
 {
 	int err;
 
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
-	err = emit_target(session);
+	err = sample(session, target);
 	if (!err)
-		err = lt_modules_start(session->modules, session->now_ns);
-	return err ? err : emit_process(session);
+		err = end_target(session, target);
+	if (!err && target->image)
+		err = lt_naming_ask(&target->image->naming, target->pipeline, session->now_ns);
+	return err;
+}
+
+bool lt_feed_may_go(const struct lt_target *target)
+{
+	return !target->image ||
+	       !lt_naming_awaited(&target->image->naming, clock_ns(CLOCK_MONOTONIC));
+}
+
+int lt_feed_gone(struct lt_session *session, struct lt_target *target)
+{
+	struct lt_event event;
+	int err;
+
+	session->now_ns = clock_ns(CLOCK_MONOTONIC);
+	err = target->told_end ? emit_report(session, target, true) : end_target(session, target);
+	event = target_event(session, target, LT_EVENT_GONE);
+	return err ? err : deliver(session, &event);
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,11 +9,18 @@
 #include "cli/replay_run.h"
 #include "cli/session.h"
 
+/*
+ * Each process has large tables that mostly stay empty.  glibc would move such blocks into its heap
+ * once one of them was freed (M_MMAP_THRESHOLD in mallopt(3)), and touch all of them to clear them.
+ */
+#define OWN_MAPPING_BYTES (256 << 10)
+
 int main(int argc, char **argv)
 {
 	_lt_buf_ struct lt_buf text = { 0 };
 	struct lt_options options;
 
+	mallopt(M_MMAP_THRESHOLD, OWN_MAPPING_BYTES);
 	switch (lt_options_parse(&options, argc, argv, &text)) {
 	case LT_OPTIONS_RUN:
 		break;

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "cli/places.h"
 #include "cli/tenancy.h"
 #include "elf/image.h"
 #include "proc/maps.h"
@@ -24,7 +25,6 @@
  */
 #define LOOK_PERIOD_NS 20000000ULL
 #define LOOK_SHARE     10
-#define JIT_NEARBY     (64ULL << 20)
 
 struct module {
 	/* What makes it the same mapping as before... */
@@ -40,31 +40,21 @@ struct module {
 
 #define IDENTITY_BYTES offsetof(struct module, version)
 
-/* Where code of one file was ever mapped, or code without a file. */
-struct place {
-	uint64_t start, end;
-	uint64_t bias; /* start - file offset: the same for every part of a file */
-	uint64_t device, inode, version, tag;
-};
-
 struct lt_modules {
 	const struct lt_process *process;
-	struct lt_tracer *tracer;
+	uint32_t number; /* of that process, in events */
+	const struct lt_modules_shared *shared;
 	struct lt_symbolizer *symbolizer;
-	lt_event_sink sink;
-	void *context;
-	struct lt_tables *tables;
-	struct lt_map_watch *watch; /* NULL: the kernel refused */
-	int epoll_fd;
+	uint32_t space;       /* in BPF; 0: there was none left */
 	struct module *known; /* the executable mappings of the last look, ascending */
 	size_t known_count;
 	uint64_t looked_ns, next_look_ns;
 	uint64_t heard_ns; /* what was mapped before has been told */
 	bool stale;        /* a change was told since */
-	struct place *places;
-	size_t place_count;
+	struct lt_places places;
 	uint32_t next_id;
 	bool full, ranges_full;
+	unsigned int changes; /* of the list of files, ever */
 	struct lt_tenancy tenancy;
 	uint64_t frames[LT_MAX_FRAMES]; /* of the stack that is placed */
 };
@@ -77,24 +67,8 @@ static uint64_t now(void)
 	return (uint64_t)time.tv_sec * 1000000000ULL + (uint64_t)time.tv_nsec;
 }
 
-static int watch_fds(struct lt_modules *modules)
-{
-	struct epoll_event event = { .events = EPOLLIN };
-	int fds[] = { lt_tables_fd(modules->tables),
-		      modules->watch ? lt_map_watch_fd(modules->watch) : -1 };
-
-	modules->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (modules->epoll_fd < 0)
-		return -errno;
-	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
-		if (fds[i] >= 0 && epoll_ctl(modules->epoll_fd, EPOLL_CTL_ADD, fds[i], &event))
-			return -errno;
-	return 0;
-}
-
-int lt_modules_new(struct lt_modules **result, const struct lt_process *process,
-		   struct lt_tracer *tracer, struct lt_symbolizer *symbolizer, lt_event_sink sink,
-		   void *context)
+int lt_modules_new(struct lt_modules **result, const struct lt_process *process, uint32_t number,
+		   const struct lt_modules_shared *shared, struct lt_symbolizer *symbolizer)
 {
 	struct lt_modules *modules = calloc(1, sizeof(*modules));
 	int err;
@@ -102,41 +76,47 @@ int lt_modules_new(struct lt_modules **result, const struct lt_process *process,
 	if (!modules)
 		return -ENOMEM;
 	modules->process = process;
-	modules->tracer = tracer;
+	modules->number = number;
+	modules->shared = shared;
 	modules->symbolizer = symbolizer;
-	modules->sink = sink;
-	modules->context = context;
-	modules->epoll_fd = -1;
-	err = lt_tables_new(&modules->tables, lt_tracer_code(tracer));
-	if (!err) {
-		/* Before the first look, so that nothing falls in between. */
-		if (lt_map_watch_open(&modules->watch, (uint32_t)process->tgid_init))
-			lt_debug("new mappings are found once a second only: no perf events");
-		err = watch_fds(modules);
+	err = lt_code_add_space(lt_tracer_code(shared->tracer), &modules->space);
+	if (err == -E2BIG) {
+		lt_warn("more than %d programs at a time: stacks of pid %d end in the first frame",
+			LT_MAX_SPACES, process->pid);
+		err = 0;
 	}
 	if (err) {
-		lt_modules_free(modules);
+		free(modules);
 		return err;
 	}
 	*result = modules;
 	return 0;
 }
 
+int lt_modules_serve(struct lt_modules *modules, uint32_t number)
+{
+	return lt_code_assign(lt_tracer_code(modules->shared->tracer), number, modules->space);
+}
+
+void lt_modules_move(struct lt_modules *modules, const struct lt_process *process, uint32_t number)
+{
+	modules->process = process;
+	modules->number = number;
+	modules->stale = true;
+}
+
 void lt_modules_free(struct lt_modules *modules)
 {
 	if (!modules)
 		return;
-	lt_map_watch_close(modules->watch);
-	lt_tables_free(modules->tables);
-	lt_close_p(&modules->epoll_fd);
+	if (modules->space) {
+		lt_code_drop_space(lt_tracer_code(modules->shared->tracer), modules->space);
+		lt_tables_unmark(modules->shared->tables, modules->space);
+		lt_tables_sweep(modules->shared->tables);
+	}
 	free(modules->known);
-	free(modules->places);
+	lt_places_free(&modules->places);
 	free(modules);
-}
-
-int lt_modules_fd(const struct lt_modules *modules)
-{
-	return modules->epoll_fd;
 }
 
 /* The module's file, as far as there is one: its build-id, its unwind table. */
@@ -159,68 +139,7 @@ static int open_file(struct lt_modules *modules, struct module *module, int fd,
 	lt_image_close(image);
 	fd = code ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 	module->unreadable = code && fd < 0; /* out of descriptors: that is not "no CFI" */
-	return fd < 0 ? 0 : lt_tables_get(modules->tables, identity, fd, &module->table);
-}
-
-static bool overlap(const struct place *a, const struct place *b)
-{
-	return a->start < b->end && b->start < a->end;
-}
-
-/* JIT code means nothing by its addresses: its places only keep those of files apart from it. */
-static bool is_jit(const struct place *place)
-{
-	return !place->version;
-}
-
-static bool nearby(const struct place *a, const struct place *b)
-{
-	return a->start < b->end + JIT_NEARBY && b->start < a->end + JIT_NEARBY;
-}
-
-/* The place that is meant by a new one, or NULL; *tag is one that no other has there. */
-static struct place *find_place(struct lt_modules *modules, const struct place *made, uint64_t *tag)
-{
-	struct place *found = NULL;
-	uint64_t above_files = 0;
-
-	*tag = 0;
-	for (size_t i = 0; i < modules->place_count; i++) {
-		struct place *place = &modules->places[i];
-
-		if (!overlap(place, made))
-			continue;
-		if (place->tag >= *tag)
-			*tag = place->tag + 1;
-		if (!is_jit(place) && place->tag >= above_files)
-			above_files = place->tag + 1;
-		if (!is_jit(made) && place->device == made->device && place->inode == made->inode &&
-		    place->version == made->version && place->bias == made->bias)
-			found = place;
-	}
-	/* One place serves all JIT code around, as long as no file there has the same tag. */
-	for (size_t i = 0; is_jit(made) && !found && i < modules->place_count; i++) {
-		struct place *place = &modules->places[i];
-
-		if (is_jit(place) && place->tag >= above_files && nearby(place, made))
-			found = place;
-	}
-	return found;
-}
-
-static int add_place(struct lt_modules *modules, const struct place *made)
-{
-	size_t count = modules->place_count;
-	struct place *places;
-
-	if ((count & (count - 1)) == 0) { /* a power of two: full */
-		places = reallocarray(modules->places, count ? count * 2 : 1, sizeof(*places));
-		if (!places)
-			return -ENOMEM;
-		modules->places = places;
-	}
-	modules->places[modules->place_count++] = *made;
-	return 0;
+	return fd < 0 ? 0 : lt_tables_get(modules->shared->tables, identity, fd, &module->table);
 }
 
 static void say_full(struct lt_modules *modules)
@@ -231,13 +150,10 @@ static void say_full(struct lt_modules *modules)
 	modules->full = true;
 }
 
-/*
- * Finds or makes the place of a mapping, and with it the tag that its addresses carry: the same
- * file at the same addresses means the same as before.  *told: this needs no MODULE event.
- */
+/* The tag that the addresses of a mapping carry.  *told: this needs no MODULE event. */
 static int choose_place(struct lt_modules *modules, struct module *module, bool *told)
 {
-	struct place made = {
+	struct lt_place made = {
 		.start = module->start,
 		.end = module->end,
 		.bias = module->start - module->file_offset,
@@ -245,34 +161,23 @@ static int choose_place(struct lt_modules *modules, struct module *module, bool 
 		.inode = module->inode,
 		.version = module->version,
 	};
-	struct place *found = find_place(modules, &made, &made.tag);
+	int err = lt_places_choose(&modules->places, &made, told);
 
-	*told = is_jit(&made);
-	module->tag = found ? found->tag : made.tag;
-	if (found) {
-		*told |= found->start <= made.start && made.end <= found->end;
-		if (made.start < found->start)
-			found->start = made.start;
-		if (made.end > found->end)
-			found->end = made.end;
-		return 0;
-	}
-	if (modules->place_count < LT_MAX_MODULES && made.tag < LT_TAG_UNKNOWN)
-		return add_place(modules, &made);
+	module->tag = err == -E2BIG ? LT_TAG_UNKNOWN : made.tag;
+	if (err != -E2BIG)
+		return err;
 	say_full(modules);
-	module->tag = LT_TAG_UNKNOWN;
 	*told = true;
 	return 0;
 }
 
-/* Tells the rest of us: a MODULE event. */
 static int announce(struct lt_modules *modules, const struct module *module,
 		    const struct lt_mapping *mapping, const struct lt_file_identity *identity,
 		    int *fd, uint64_t now_ns)
 {
 	struct lt_event event = {
 		.type = LT_EVENT_MODULE,
-		.tgid = (uint32_t)modules->process->tgid_init,
+		.tgid = modules->number,
 		.time_ns = now_ns,
 		.module = {
 			.module_id = modules->next_id,
@@ -293,7 +198,7 @@ static int announce(struct lt_modules *modules, const struct module *module,
 	}
 	modules->next_id++;
 	err = lt_symbolizer_add_module(modules->symbolizer, &event.module, lt_take_fd(fd));
-	return err ? err : modules->sink(modules->context, &event);
+	return err ? err : modules->shared->sink(modules->shared->context, &event);
 }
 
 /* A mapping that was not there at the last look, or may be another one. */
@@ -311,7 +216,7 @@ static int add_module(struct lt_modules *modules, struct module *module,
 		err = open_file(modules, module, fd, &identity);
 	} else if (strcmp(mapping->path, "[vdso]") == 0) {
 		module->version = 1;
-		err = lt_tables_get(modules->tables, &identity, -1, &module->table);
+		err = lt_tables_get(modules->shared->tables, &identity, -1, &module->table);
 	}
 	if (!err)
 		err = choose_place(modules, module, &told);
@@ -335,7 +240,7 @@ static size_t add_range(struct lt_code_range *ranges, size_t count,
 	return count + 1;
 }
 
-static struct lt_code_range describe(const struct module *module)
+static struct lt_code_range describe(const struct module *module, uint32_t space)
 {
 	struct lt_code_range range = {
 		.start = module->start,
@@ -346,7 +251,7 @@ static struct lt_code_range describe(const struct module *module)
 
 	if (module->table) {
 		lt_table_describe(module->table, module->code_address, &range);
-		lt_table_mark(module->table);
+		lt_table_mark(module->table, space);
 	}
 	return range;
 }
@@ -359,27 +264,31 @@ static int set_ranges(struct lt_modules *modules)
 
 	if (!ranges)
 		return -ENOMEM;
+	if (!modules->space)
+		return 0;
 	for (size_t i = 0; i < modules->known_count; i++)
 		files += modules->known[i].inode != 0;
 	room = files < LT_MAX_CODE_RANGES ? LT_MAX_CODE_RANGES - files : 0;
-	lt_tables_unmark(modules->tables);
+	lt_tables_unmark(modules->shared->tables, modules->space);
 	for (size_t i = 0; i < modules->known_count; i++) {
 		const struct module *module = &modules->known[i];
-		struct lt_code_range range = describe(module);
+		struct lt_code_range range = describe(module, modules->space);
 
 		if (!module->inode && !module->table && !room)
 			continue;
 		room -= !module->inode && room;
 		count = add_range(ranges, count, &range);
 	}
-	if ((lt_code_set_ranges(lt_tracer_code(modules->tracer), ranges, count) || !room) &&
+	if ((lt_code_set_ranges(lt_tracer_code(modules->shared->tracer), modules->space, ranges,
+				count) ||
+	     !room) &&
 	    !modules->ranges_full) {
 		lt_warn("more than %d executable ranges: stacks end in some of the code without a "
 			"file",
 			LT_MAX_CODE_RANGES);
 		modules->ranges_full = true;
 	}
-	lt_tables_sweep(modules->tables);
+	lt_tables_sweep(modules->shared->tables);
 	return 0;
 }
 
@@ -502,9 +411,8 @@ static int look(struct lt_modules *modules, uint64_t now_ns, struct module **res
 	return err;
 }
 
-static void note_change(void *context, const struct lt_map_change *change)
+void lt_modules_note(struct lt_modules *modules, const struct lt_map_change *change)
 {
-	struct lt_modules *modules = context;
 	struct module *before = overlapped(modules, change->start, change->end);
 
 	/* JIT compilers change the rights of their pages all the time: that is nothing new. */
@@ -525,16 +433,18 @@ static void note_change(void *context, const struct lt_map_change *change)
 		change->time_ns);
 }
 
-static void read_watch(struct lt_modules *modules)
+void lt_modules_doubt(struct lt_modules *modules)
 {
-	if (!modules->watch ||
-	    lt_map_watch_read(modules->watch, note_change, modules) != -EOVERFLOW)
-		return;
-	/* Anything may have been replaced. */
 	modules->stale = true;
 	for (size_t i = 0; i < modules->known_count; i++)
 		modules->known[i].doubtful = true;
 	lt_tenancy_doubt(&modules->tenancy, 0, UINT64_MAX, modules->looked_ns, now());
+}
+
+/* What was mapped until now is told, to whom it concerns. */
+static void read_watch(const struct lt_modules *modules)
+{
+	modules->shared->listen(modules->shared->context);
 }
 
 int lt_modules_update(struct lt_modules *modules, uint64_t now_ns)
@@ -543,11 +453,12 @@ int lt_modules_update(struct lt_modules *modules, uint64_t now_ns)
 	_lt_free_ struct module *seen = NULL;
 	bool changed = false;
 	size_t count = 0;
-	int err, status;
+	int err;
 
 	/* After an exec these are another image's, whose names must not be given to the old stacks.
 	 */
-	if (lt_tracer_ended(modules->tracer, &status) != LT_TRACER_RUNNING)
+	if (!lt_tracer_has_image(modules->shared->tracer, (uint32_t)modules->process->tgid_init,
+				 modules->number))
 		return 0;
 	read_watch(modules);
 	modules->stale = false;
@@ -563,13 +474,14 @@ int lt_modules_update(struct lt_modules *modules, uint64_t now_ns)
 		free(modules->known);
 		modules->known = lt_take_ptr(seen);
 		modules->known_count = count;
+		modules->changes++;
 		err = set_ranges(modules);
 	}
 	modules->looked_ns = began_ns;
 	lt_tenancy_resolve(&modules->tenancy, began_ns, tag_at, modules);
 	/* What was cut may be told whole from now on. */
 	if (lt_tenancy_close(&modules->tenancy, began_ns, now()))
-		lt_tracer_resend_stacks(modules->tracer);
+		lt_tracer_resend_stacks(modules->shared->tracer);
 	return err;
 }
 
@@ -579,20 +491,25 @@ int lt_modules_start(struct lt_modules *modules, uint64_t now_ns)
 
 	if (err)
 		return err;
-	lt_tables_wait(modules->tables);
-	return lt_tables_collect(modules->tables) ? set_ranges(modules) : 0;
+	lt_tables_wait(modules->shared->tables);
+	lt_tables_collect(modules->shared->tables);
+	return set_ranges(modules);
 }
 
-int lt_modules_follow(struct lt_modules *modules, uint64_t now_ns)
+int lt_modules_follow(struct lt_modules *modules, uint64_t now_ns, bool tables_changed)
 {
 	int err = 0;
 
-	read_watch(modules);
 	if (modules->stale && now_ns >= modules->next_look_ns)
 		err = lt_modules_update(modules, now_ns);
-	if (!err && lt_tables_collect(modules->tables))
+	if (!err && tables_changed)
 		err = set_ranges(modules);
 	return err;
+}
+
+unsigned int lt_modules_changes(const struct lt_modules *modules)
+{
+	return modules->changes;
 }
 
 int lt_modules_place_stack(struct lt_modules *modules, struct lt_event_stack *stack,
@@ -607,7 +524,7 @@ int lt_modules_place_stack(struct lt_modules *modules, struct lt_event_stack *st
 		err = lt_modules_update(modules, time_ns);
 	cut = lt_tenancy_cut(&modules->tenancy, stack, time_ns, &closed);
 	if (closed)
-		lt_tracer_resend_stacks(modules->tracer);
+		lt_tracer_resend_stacks(modules->shared->tracer);
 	for (uint16_t i = 0; i < stack->frame_count; i++) {
 		uint64_t address = stack->frames[i] - 1;
 		const struct module *module = overlapped(modules, address, address + 1);
@@ -644,8 +561,8 @@ void lt_modules_print(const struct lt_modules *modules, struct lt_buf *out)
 	struct lt_tables_summary tables;
 	struct lt_code_usage usage;
 
-	lt_tables_summary(modules->tables, &tables);
-	lt_code_usage(lt_tracer_code(modules->tracer), &usage);
+	lt_tables_summary(modules->shared->tables, &tables);
+	lt_code_usage(lt_tracer_code(modules->shared->tracer), &usage);
 	lt_buf_printf(out,
 		      "unwind tables: %" PRIu64 " rows of %zu files in %.1f MiB (%" PRIu64
 		      " of %" PRIu64 " words, %u of %u rules, %zu of %zu ranges)",

@@ -17,20 +17,39 @@
 
 struct lt_modules;
 
-/* Everything is borrowed for the life of the object. */
-int lt_modules_new(struct lt_modules **modules, const struct lt_process *process,
-		   struct lt_tracer *tracer, struct lt_symbolizer *symbolizer, lt_event_sink sink,
-		   void *context);
+/* What all of a session have in common; borrowed. */
+struct lt_modules_shared {
+	struct lt_tracer *tracer;
+	struct lt_tables *tables;
+	lt_event_sink sink; /* of MODULE events */
+	/* Tells lt_modules_note() and lt_modules_doubt() of what was mapped until now. */
+	void (*listen)(void *context);
+	void *context;
+};
+
+/*
+ * One address space: of a process, and of those that it forks until they map code themselves.
+ * number: in events.  Everything is borrowed for the life of the object.
+ */
+int lt_modules_new(struct lt_modules **modules, const struct lt_process *process, uint32_t number,
+		   const struct lt_modules_shared *shared, struct lt_symbolizer *symbolizer);
 void lt_modules_free(struct lt_modules *modules);
+/* BPF unwinds the process of this number by what is known here. */
+int lt_modules_serve(struct lt_modules *modules, uint32_t number);
+/* From now on it is this process, of the same address space, that is looked at. */
+void lt_modules_move(struct lt_modules *modules, const struct lt_process *process, uint32_t number);
 
 /* Reads the mappings, and waits for the unwind tables of all of them.  Before the first event. */
 int lt_modules_start(struct lt_modules *modules, uint64_t now_ns);
-/* Readable (epoll) when lt_modules_follow() has something to do at once. */
-int lt_modules_fd(const struct lt_modules *modules);
+/* Executable memory was mapped; anything may have been. */
+void lt_modules_note(struct lt_modules *modules, const struct lt_map_change *change);
+void lt_modules_doubt(struct lt_modules *modules);
 /* Cheap when nothing changed: to be called whenever there is nothing better to do. */
-int lt_modules_follow(struct lt_modules *modules, uint64_t now_ns);
+int lt_modules_follow(struct lt_modules *modules, uint64_t now_ns, bool tables_changed);
 /* Looks at the mappings whether or not a change was told. */
 int lt_modules_update(struct lt_modules *modules, uint64_t now_ns);
+/* Counts how often other files were seen mapped. */
+unsigned int lt_modules_changes(const struct lt_modules *modules);
 
 /*
  * Makes the addresses of a STACK event of this time unambiguous (lt_address_plain() in event.h).

@@ -34,7 +34,8 @@ static int ask(void *context, uint64_t pc)
 	return err;
 }
 
-static int ask_all(struct lt_naming *naming, uint64_t now_ns, bool all)
+static int ask_all(struct lt_naming *naming, struct lt_pipeline *pipeline, uint64_t now_ns,
+		   bool all)
 {
 	int err;
 
@@ -43,18 +44,19 @@ static int ask_all(struct lt_naming *naming, uint64_t now_ns, bool all)
 		naming->until_ns = now_ns + PATIENCE_NS;
 		naming->told_wait = false;
 	}
-	err = lt_pipeline_wanted(naming->pipeline, now_ns, all, ask, naming);
+	err = lt_pipeline_wanted(pipeline, now_ns, all, ask, naming);
 	return err == -ENOSPC ? 0 : err;
 }
 
-int lt_naming_ask(struct lt_naming *naming, uint64_t now_ns)
+int lt_naming_ask(struct lt_naming *naming, struct lt_pipeline *pipeline, uint64_t now_ns)
 {
-	return ask_all(naming, now_ns, false);
+	return ask_all(naming, pipeline, now_ns, false);
 }
 
-int lt_naming_ask_last(struct lt_naming *naming, uint64_t now_ns, bool all)
+int lt_naming_ask_last(struct lt_naming *naming, struct lt_pipeline *pipeline, uint64_t now_ns,
+		       bool all)
 {
-	int err = ask_all(naming, now_ns, all);
+	int err = ask_all(naming, pipeline, now_ns, all);
 
 	naming->until_ns = now_ns + LAST_PATIENCE_NS;
 	naming->last = true;
@@ -62,8 +64,16 @@ int lt_naming_ask_last(struct lt_naming *naming, uint64_t now_ns, bool all)
 	return err;
 }
 
+/* The file mapped at an address; NULL: none, or code made at run time. */
+static const char *path_of(const struct lt_symbol_store *symbols, uint64_t pc)
+{
+	const struct lt_module *module = lt_symbol_store_module(symbols, pc);
+
+	return module ? module->path : NULL;
+}
+
 struct emission {
-	struct lt_pipeline *pipeline;
+	const struct lt_symbol_store *symbols;
 	struct lt_event event;
 	lt_event_sink sink;
 	void *context;
@@ -74,7 +84,7 @@ static int emit(void *context, const struct lt_event_symbol *symbol)
 {
 	struct emission *emission = context;
 
-	if (!symbol->frame_count && !lt_pipeline_path(emission->pipeline, symbol->pc))
+	if (!symbol->frame_count && !path_of(emission->symbols, symbol->pc))
 		return 0;
 	emission->event.symbol = *symbol;
 	return emission->sink(emission->context, &emission->event);
@@ -83,7 +93,7 @@ static int emit(void *context, const struct lt_event_symbol *symbol)
 int lt_naming_emit(struct lt_naming *naming, const struct lt_event *event, lt_event_sink sink,
 		   void *context)
 {
-	struct emission emission = { naming->pipeline, *event, sink, context };
+	struct emission emission = { naming->symbols, *event, sink, context };
 
 	emission.event.type = LT_EVENT_SYMBOL;
 	return lt_symbolizer_fetch(naming->symbolizer, emit, &emission);
@@ -108,7 +118,7 @@ void lt_naming_tell(struct lt_naming *naming, uint64_t now_ns)
 	naming->told_wait = true;
 	if (!lt_symbolizer_current(naming->symbolizer, &pc))
 		return;
-	path = lt_pipeline_path(naming->pipeline, pc);
+	path = path_of(naming->symbols, pc);
 	if (!path || (naming->told.data && !strcmp(naming->told.data, path)))
 		return;
 	lt_buf_clear(&naming->told);

@@ -10,9 +10,9 @@
 #include "cli/pipeline.h"
 #include "symbol/symbolizer.h"
 
-/* All borrowed but the state; zeroed at first. */
+/* All borrowed but the state; zeroed at first.  Processes forked off each other share one. */
 struct lt_naming {
-	struct lt_pipeline *pipeline;
+	const struct lt_symbol_store *symbols;
 	struct lt_symbolizer *symbolizer;
 	uint64_t since_ns;  /* since when names are awaited without a break */
 	uint64_t until_ns;  /* when a report waits no longer */
@@ -20,10 +20,11 @@ struct lt_naming {
 	bool last, told_wait, full;
 };
 
-/* Of a REPORT at this time. */
-int lt_naming_ask(struct lt_naming *naming, uint64_t now_ns);
+/* Of a REPORT of this pipeline at this time. */
+int lt_naming_ask(struct lt_naming *naming, struct lt_pipeline *pipeline, uint64_t now_ns);
 /* Of the final one, which waits for longer, or of all sites. */
-int lt_naming_ask_last(struct lt_naming *naming, uint64_t now_ns, bool all);
+int lt_naming_ask_last(struct lt_naming *naming, struct lt_pipeline *pipeline, uint64_t now_ns,
+		       bool all);
 /* Emits what was answered, each in a copy of the event given. */
 int lt_naming_emit(struct lt_naming *naming, const struct lt_event *event, lt_event_sink sink,
 		   void *context);

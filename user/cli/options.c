@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/kind.h"
+#include "cli/manual.h"
 #include "leaktrace/events.h"
 #include "leaktrace/limits.h"
 
@@ -21,7 +22,6 @@
 #define MIN_RING          4096                /* a page: the kernel takes no less */
 #define MAX_RING          (UINT64_C(1) << 30) /* positions in a ring are 32-bit on old kernels */
 #define MAX_PID           (4 * 1024 * 1024)   /* PID_MAX_LIMIT, linux/threads.h */
-#define HELP_COLUMN       25
 
 /* Readers of arguments: NULL, or what is wanted instead, to follow "wants". */
 typedef const char *(*take_function)(const char *text, void *member);
@@ -75,13 +75,51 @@ static const char *take_true(const char *text, void *member)
 	return NULL;
 }
 
-static const char *take_pid(const char *text, void *member)
+/* -p may be given several times. */
+static const char *take_pids(const char *text, void *member)
 {
 	uint64_t value;
 
-	if (!whole(text, strlen(text), MAX_PID, &value) || !value)
-		return "a process id";
-	*(uint32_t *)member = (uint32_t)value;
+	_Static_assert(LT_MAX_TARGETS == 256, "the texts say so");
+	for (;;) {
+		size_t len = strcspn(text, ",");
+
+		if (!whole(text, len, MAX_PID, &value) || !value)
+			return "process ids, separated by commas";
+		if (!lt_pids_add(member, (pid_t)value))
+			return "at most 256 process ids";
+		if (!text[len])
+			return NULL;
+		text += len + 1;
+	}
+}
+
+static const char *take_name(const char *text, void *member)
+{
+	if (!*text || strchr(text, '/'))
+		return "the name of a program, without its path";
+	*(const char **)member = text;
+	return NULL;
+}
+
+static const char *take_cgroup(const char *text, void *member)
+{
+	if (!*text)
+		return "a control group";
+	*(const char **)member = text;
+	return NULL;
+}
+
+static const char *take_allocator(const char *text, void *member)
+{
+	struct lt_plan_options *plan = member;
+
+	_Static_assert(LT_MAX_ALLOCATORS == 8, "the texts say so");
+	if (!lt_plan_allocator_valid(text))
+		return "FILE:PREFIX, such as libpool.so:pool_";
+	if (plan->allocator_count == LT_MAX_ALLOCATORS)
+		return "to be given 8 times at most";
+	plan->allocators[plan->allocator_count++] = text;
 	return NULL;
 }
 
@@ -226,6 +264,7 @@ static const char *take_shell(const char *text, void *member)
 }
 
 enum {
+	POSITIONAL = 1,     /* what getopt_long calls an argument that is no option */
 	FIRST_OPTION = 256, /* beyond every short option */
 	BEFORE_OPTIONS = FIRST_OPTION - 1,
 #define LT_OPTION(symbol, ...) OPTION_##symbol,
@@ -235,15 +274,13 @@ enum {
 
 static const struct row {
 	char letter;
-	const char *name, *argument, *section;
+	const char *name, *argument;
 	unsigned int modes;
 	take_function take;
 	size_t offset;
-	const char *help, *man;
 } rows[] = {
 #define LT_OPTION(symbol, letter, name, argument, section, modes, take, member, help, man)         \
-	{ letter, name, argument, section, modes, take, offsetof(struct lt_options, member),       \
-	  help,   man },
+	{ letter, name, argument, modes, take, offsetof(struct lt_options, member) },
 #include "cli/options.def"
 #undef LT_OPTION
 };
@@ -256,7 +293,7 @@ static bool is_optional(const struct row *row)
 /* What getopt_long wants to know, made from the table. */
 struct grammar {
 	struct option longs[ARRAY_SIZE(rows) + 1];
-	char shorts[3 * ARRAY_SIZE(rows) + 2];
+	char shorts[3 * ARRAY_SIZE(rows) + 3];
 };
 
 static void make_grammar(struct grammar *grammar)
@@ -264,6 +301,7 @@ static void make_grammar(struct grammar *grammar)
 	char *letter = grammar->shorts;
 
 	memset(grammar, 0, sizeof(*grammar));
+	*letter++ = '-'; /* hand over everything in its order */
 	*letter++ = ':'; /* tell a missing argument from an unknown option */
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		grammar->longs[i] = (struct option){ rows[i].name,
@@ -306,16 +344,16 @@ static int print(struct lt_buf *text, int option)
 {
 	switch (option) {
 	case OPTION_HELP:
-		lt_options_help(text);
+		lt_manual_help(text);
 		break;
 	case OPTION_VERSION:
 		lt_buf_str(text, "leaktrace " LT_VERSION "\n");
 		break;
 	case OPTION_GENERATE_MAN:
-		lt_options_man(text);
+		lt_manual_page(text);
 		break;
 	case OPTION_GENERATE_COMPLETION:
-		lt_options_completion(text);
+		lt_manual_completion(text);
 		break;
 	default:
 		return LT_OPTIONS_RUN;
@@ -348,21 +386,57 @@ static int take_option(struct lt_options *options, int option, char **argv, uint
 	return print(text, FIRST_OPTION + (int)(row - rows));
 }
 
+/* Arguments that are no options: INTERVAL and COUNT, or replay and FILE, and one too many. */
+struct positionals {
+	char *args[4]; /* ends with NULL */
+	size_t count;
+};
+
+static void take_positional(struct positionals *positionals, char *arg)
+{
+	if (positionals->count < ARRAY_SIZE(positionals->args) - 1)
+		positionals->args[positionals->count++] = arg;
+}
+
 static int take_replay(struct lt_options *options, char **args, struct lt_buf *text)
 {
 	options->mode = LT_MODE_REPLAY;
+	if (options->command)
+		return usage(text, "a COMMAND does not go with replay: leave it out");
 	if (!args[0] || !args[0][0])
 		return usage(text, "replay wants the FILE of a recording (see leaktrace --help)");
 	options->replay_file = args[0];
 	return args[1] ? usage(text, "replay takes one file: '%.64s' is too much", args[1]) : 0;
 }
 
+static int check_target(const struct lt_options *options, struct lt_buf *text)
+{
+	int ways = (options->pids.count > 0) + !!options->name + !!options->cgroup +
+		   !!options->command;
+
+	if (!ways)
+		return usage(text, "no target: give -p PID, -n NAME, --cgroup PATH or -- COMMAND "
+				   "(see leaktrace --help)");
+	if (ways > 1)
+		return usage(text, "one kind of target at a time: give either -p PID, -n NAME, "
+				   "--cgroup PATH or -- COMMAND");
+	if (options->command && !options->command[0])
+		return usage(text, "-- wants a COMMAND to follow (see leaktrace --help)");
+	if (options->propagate_exit && !options->command)
+		return usage(text, "--propagate-exit wants -- COMMAND as well");
+	if (options->explain && options->command)
+		return usage(text, "--explain starts nothing: give -p PID of a running process");
+	return 0;
+}
+
 static int take_attach(struct lt_options *options, char **args, struct lt_buf *text)
 {
 	const char *wanted;
+	int err = check_target(options, text);
 
-	if (!options->pid)
-		return usage(text, "no target: give -p PID (see leaktrace --help)");
+	if (err)
+		return err;
+	options->pid = options->pids.count ? (uint32_t)options->pids.ids[0] : 0;
 	if (!args[0])
 		return 0;
 	wanted = take_interval(args[0], &options->interval_s);
@@ -373,7 +447,8 @@ static int take_attach(struct lt_options *options, char **args, struct lt_buf *t
 	wanted = take_count(args[1], &options->count);
 	if (wanted)
 		return usage(text, "COUNT wants %s, not '%.64s'", wanted, args[1]);
-	return args[2] ? usage(text, "'%.64s' is too much: after COUNT comes nothing", args[2]) : 0;
+	return args[2] ? usage(text, "'%.64s' is too much: a command stands behind --", args[2])
+		       : 0;
 }
 
 static int check_together(const struct lt_options *options, uint64_t seen, struct lt_buf *text)
@@ -392,236 +467,53 @@ static int check_together(const struct lt_options *options, uint64_t seen, struc
 	return 0;
 }
 
+/* All of argv up to "--", behind which a command stands whose options are not ours. */
+static int take_all(struct lt_options *options, int argc, char **argv,
+		    struct positionals *positionals, uint64_t *seen, struct lt_buf *text)
+{
+	struct grammar grammar;
+	int option, before, err;
+
+	make_grammar(&grammar);
+	optind = 0; /* makes getopt_long start anew */
+	opterr = 0;
+	for (;;) {
+		before = optind ? optind : 1;
+		option = getopt_long(argc, argv, grammar.shorts, grammar.longs, NULL);
+		if (option == -1)
+			break;
+		if (option == POSITIONAL) {
+			take_positional(positionals, optarg);
+			continue;
+		}
+		err = take_option(options, option, argv, seen, text);
+		if (err)
+			return lt_buf_error(text) ? lt_buf_error(text) : err;
+	}
+	if (optind > before) /* it passed over a "--" */
+		options->command = argv + optind;
+	return 0;
+}
+
 int lt_options_parse(struct lt_options *result, int argc, char **argv, struct lt_buf *text)
 {
 	struct lt_options options = { .interval_s = 10, .top = 10 };
-	struct grammar grammar;
+	struct positionals rest = { 0 };
 	uint64_t seen = 0;
-	int option, err;
+	int err;
 
 	_Static_assert(ARRAY_SIZE(rows) <= 64, "a bit for each option");
 	for (size_t i = 0; i < LT_KINDS; i++)
 		options.kinds |= UINT64_C(1) << lt_kind_infos[i].value;
-	make_grammar(&grammar);
-	optind = 0; /* makes getopt_long start anew */
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, grammar.shorts, grammar.longs, NULL)) != -1) {
-		err = take_option(&options, option, argv, &seen, text);
-		if (err)
-			return lt_buf_error(text) ? lt_buf_error(text) : err;
-	}
-	argv += optind;
-	err = argv[0] && !strcmp(argv[0], "replay") ? take_replay(&options, argv + 1, text)
-						    : take_attach(&options, argv, text);
+	err = take_all(&options, argc, argv, &rest, &seen, text);
+	if (err)
+		return err;
+	err = rest.args[0] && !strcmp(rest.args[0], "replay")
+		      ? take_replay(&options, rest.args + 1, text)
+		      : take_attach(&options, rest.args, text);
 	if (!err)
 		err = check_together(&options, seen, text);
 	if (!err)
 		*result = options;
 	return err;
-}
-
-static void put_option(struct lt_buf *out, const struct row *row)
-{
-	if (row->letter)
-		lt_buf_printf(out, "-%c, ", row->letter);
-	lt_buf_printf(out, "--%s%s%s", row->name, row->argument && !is_optional(row) ? " " : "",
-		      row->argument ? row->argument : "");
-}
-
-void lt_options_help(struct lt_buf *out)
-{
-	const char *section = "";
-
-	lt_buf_str(
-		out,
-		"Usage: leaktrace [OPTIONS] -p PID [INTERVAL [COUNT]]\n"
-		"       leaktrace [OPTIONS] replay FILE\n"
-		"\n"
-		"Watches a running process and names the lines of code whose memory grows\n"
-		"without end. Reports every INTERVAL seconds (default 10), COUNT times or until\n"
-		"Ctrl-C or the end of the process. replay reports from a recording.\n");
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		size_t start = out->len;
-
-		if (!rows[i].section)
-			continue;
-		if (strcmp(section, rows[i].section)) {
-			section = rows[i].section;
-			lt_buf_printf(out, "\n%s:\n", section);
-			start = out->len;
-		}
-		lt_buf_str(out, rows[i].letter ? "  " : "      ");
-		put_option(out, &rows[i]);
-		do
-			lt_buf_char(out, ' ');
-		while (!lt_buf_error(out) && out->len < start + HELP_COLUMN);
-		lt_buf_printf(out, "%s\n", rows[i].help);
-	}
-	lt_buf_str(out,
-		   "\nExit codes: 0 done, 1 failure, 2 usage, 3 leak found (--fail-on-leak),\n"
-		   "4 permission or kernel unsupported, 5 no such target. More: man leaktrace\n");
-}
-
-/* Text into roff: no escapes, no minus that a pager shows as a hyphen, no line taken as a request.
- */
-static void put_roff(struct lt_buf *out, const char *text)
-{
-	for (; *text; text++) {
-		if (*text == '-')
-			lt_buf_str(out, "\\-");
-		else if (*text == '\\')
-			lt_buf_str(out, "\\e");
-		else
-			lt_buf_char(out, *text);
-	}
-}
-
-static const char man_head[] =
-	".TH LEAKTRACE 8 2026-01-01 \"leaktrace " LT_VERSION "\" \"System Administration\"\n"
-	".SH NAME\n"
-	"leaktrace \\- name the line of a running process that leaks\n"
-	".SH SYNOPSIS\n"
-	".B leaktrace\n[\\fIOPTIONS\\fR] \\fB\\-p\\fR \\fIPID\\fR [\\fIINTERVAL\\fR "
-	"[\\fICOUNT\\fR]]\n"
-	".br\n"
-	".B leaktrace\n[\\fIOPTIONS\\fR] \\fBreplay\\fR \\fIFILE\\fR\n"
-	".SH DESCRIPTION\n"
-	".B leaktrace\n"
-	"attaches with BPF to a live process, which is neither changed nor restarted, and reports\n"
-	"which of its allocations grow without end, with the call stack that makes them.\n"
-	".PP\n"
-	"It prints a report every \\fIINTERVAL\\fR seconds (decimals allowed, at least 0.1, "
-	"default\n"
-	"10) and a final one after \\fICOUNT\\fR reports, at Ctrl\\-C or at the end of the "
-	"process.\n"
-	".PP\n"
-	".B leaktrace replay\n"
-	"makes the same reports from a recording, on any machine and without privileges.\n"
-	".SH OPTIONS\n";
-
-static const char man_tail[] =
-	".SH VERDICTS\n"
-	".TP\n.B leaking\nSurvivors accumulate all the time, old ones are not released, and no "
-	"lost\n"
-	"event can explain it.\n"
-	".TP\n.B suspect\nIt looks like a leak, but the evidence is incomplete: the report says "
-	"why.\n"
-	".TP\n.B warming\nIt grows, as caches and pools do while they fill; time will tell.\n"
-	".TP\n.B stable\nNo growth that matters.\n"
-	".TP\n.B insufficient\\-data\nWatched for too short a time, or too few survivors, to say.\n"
-	".SH OUTPUT\n"
-	"Reports go to standard output, diagnostics to standard error. Sites are sorted by "
-	"verdict,\n"
-	"then growth. Everything that could not be seen (lost events, cut stacks) is counted by "
-	"name\n"
-	"in the report, and the verdicts take it into account.\n"
-	".SH EXIT STATUS\n"
-	".TP\n.B 0\nDone.\n"
-	".TP\n.B 1\nFailure at run time.\n"
-	".TP\n.B 2\nUsage.\n"
-	".TP\n.B 3\nA leak was found; only with \\fB\\-\\-fail\\-on\\-leak\\fR.\n"
-	".TP\n.B 4\nNot permitted, or the kernel lacks something.\n"
-	".TP\n.B 5\nNo such target.\n"
-	".SH SIGNALS\n"
-	"The first SIGINT or SIGTERM detaches, prints the final report and closes all files. The\n"
-	"report waits for names that are still looked up, for a minute at most; a second signal\n"
-	"prints it without them. A third one, or a second one while a report is being written,\n"
-	"leaves at once. After \\fICOUNT\\fR reports or the end of the process, the first signal\n"
-	"ends the wait for names.\n"
-	".SH ENVIRONMENT\n"
-	".TP\n.B NO_COLOR\nNot empty: no colours, unless \\fB\\-\\-color\\fR asks for them.\n"
-	".TP\n.B COLUMNS\nThe width of reports that do not go to a terminal.\n"
-	".TP\n.B DEBUGINFOD_URLS\nServers for \\fB\\-\\-debuginfod\\fR without URLs.\n"
-	".TP\n.BR DEBUGINFOD_TIMEOUT \", \" DEBUGINFOD_MAXTIME \", \" DEBUGINFOD_RETRY_LIMIT\n"
-	"As in\n.BR debuginfod_find_debuginfo (3),\nbut 10, 60 and 0 if unset.\n"
-	".SH FILES\n"
-	".TP\n.I FILE.prom\nMetrics of \\fB\\-\\-prom\\fR; removed at a clean exit unless\n"
-	"\\fB\\-\\-keep\\-prom\\fR is given.\n"
-	".TP\n.I /proc/PID\nWhat the kernel says about the target.\n"
-	".TP\n.I /tmp/perf\\-PID.map\nNames of code made at run time, as the target sees it.\n"
-	".TP\n.I /usr/lib/debug\nSeparate debug information.\n"
-	".SH EXAMPLES\n"
-	"Watch process 1234, with a report every minute:\n"
-	".PP\n.RS\nleaktrace \\-p 1234 60\n.RE\n"
-	".PP\nRecord for ten minutes, and look at it elsewhere:\n"
-	".PP\n.RS\nleaktrace \\-p 1234 \\-\\-record app.ltrec 60 10\n.br\n"
-	"leaktrace \\-\\-top 50 replay app.ltrec\n.RE\n"
-	".PP\nFail a test that leaks more than 1 MiB an hour:\n"
-	".PP\n.RS\nleaktrace \\-p 1234 \\-\\-fail\\-on\\-leak \\-\\-min\\-growth 1M/h 10 30\n.RE\n"
-	".SH SEE ALSO\n"
-	".BR proc (5),\n.BR bpf (2),\n.BR malloc (3)\n";
-
-void lt_options_man(struct lt_buf *out)
-{
-	lt_buf_str(out, man_head);
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		const struct row *row = &rows[i];
-
-		if (!row->section)
-			continue;
-		lt_buf_str(out, ".TP\n\\fB");
-		if (row->letter)
-			lt_buf_printf(out, "\\-%c\\fR, \\fB", row->letter);
-		lt_buf_str(out, "\\-\\-");
-		put_roff(out, row->name);
-		lt_buf_str(out, "\\fR");
-		if (row->argument) {
-			lt_buf_str(out, is_optional(row) ? "" : " ");
-			lt_buf_str(out, "\\fI");
-			put_roff(out, row->argument);
-			lt_buf_str(out, "\\fR");
-		}
-		lt_buf_char(out, '\n');
-		put_roff(out, row->help);
-		lt_buf_char(out, '.');
-		put_roff(out, row->man);
-		lt_buf_str(out, row->modes >> LT_MODE_REPLAY & 1 ? "\n" : " Not for replay.\n");
-	}
-	lt_buf_str(out, ".SH KINDS\nKinds of resources that can be watched:\n");
-	for (size_t i = 0; i < LT_KINDS; i++) {
-		lt_buf_str(out, i ? ",\n" : "");
-		put_roff(out, lt_kind_infos[i].name);
-	}
-	lt_buf_str(out, ".\n");
-	lt_buf_str(out, man_tail);
-}
-
-/* What completes an argument, by its placeholder. */
-static const struct {
-	const char *argument, *compgen;
-} completions[] = {
-	{ "FILE", "-f" },
-	{ "FILE|-", "-f" },
-	{ "PID", "-W \"$(cd /proc && echo [0-9]*)\"" },
-	{ "LIST", "-W \"$kinds\"" },
-};
-
-void lt_options_completion(struct lt_buf *out)
-{
-	lt_buf_str(out, "# bash completion for leaktrace\n_leaktrace()\n{\n\tlocal kinds=\"");
-	for (size_t i = 0; i < LT_KINDS; i++)
-		lt_buf_printf(out, "%s%s", i ? " " : "", lt_kind_infos[i].name);
-	lt_buf_str(out, "\"\n\tlocal word=\"${COMP_WORDS[COMP_CWORD]}\""
-			" previous=\"${COMP_WORDS[COMP_CWORD - 1]}\"\n\n\tcase \"$previous\" in\n"
-			"\treplay)\n\t\tCOMPREPLY=($(compgen -f -- \"$word\"))\n\t\treturn ;;\n");
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		const char *compgen = "-W \"\"";
-
-		if (!rows[i].section || !rows[i].argument || is_optional(&rows[i]))
-			continue;
-		for (size_t j = 0; j < ARRAY_SIZE(completions); j++)
-			if (!strcmp(rows[i].argument, completions[j].argument))
-				compgen = completions[j].compgen;
-		lt_buf_char(out, '\t');
-		if (rows[i].letter)
-			lt_buf_printf(out, "-%c | ", rows[i].letter);
-		lt_buf_printf(out,
-			      "--%s)\n\t\tCOMPREPLY=($(compgen %s -- \"$word\"))\n\t\treturn ;;\n",
-			      rows[i].name, compgen);
-	}
-	lt_buf_str(out, "\tesac\n\tCOMPREPLY=($(compgen -W \"replay");
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (rows[i].section)
-			lt_buf_printf(out, " --%s", rows[i].name);
-	lt_buf_str(out, "\" -- \"$word\"))\n}\ncomplete -F _leaktrace leaktrace\n");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The command line.  One table (options.def) makes the parser, --help, the manual page and the
- * completion.  Parsing is pure: nothing is printed, nothing exits; strings borrow from argv.
+ * The command line.  One table (options.def) makes the parser, and what there is to read
+ * (manual.h).  Parsing is pure: nothing is printed, nothing exits; strings borrow from argv.
  */
 #ifndef LT_CLI_OPTIONS_H
 #define LT_CLI_OPTIONS_H
@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "probe/plan.h"
+#include "proc/select.h"
 
 enum lt_mode {
 	LT_MODE_ATTACH = 0,
@@ -24,7 +26,13 @@ enum lt_color {
 
 struct lt_options {
 	enum lt_mode mode;
-	uint32_t pid;                     /* ATTACH; as our own pid namespace shows it */
+	/* ATTACH: the targets, in one of four ways; pids as our own pid namespace shows them */
+	struct lt_pids pids;
+	uint32_t pid;                     /* the first of pids; 0: none */
+	const char *name;                 /* lt_select_by_name(); NULL: none */
+	const char *cgroup;               /* lt_select_by_cgroup(); NULL: none */
+	struct lt_plan_options plan;      /* allocators */
+	char **command;                   /* to be started, ends with NULL; NULL: none */
 	const char *replay_file;          /* REPLAY */
 	double interval_s;                /* between reports; >= 0.1 */
 	uint64_t count;                   /* reports; 0: until the end */
@@ -36,7 +44,7 @@ struct lt_options {
 	uint32_t max_frames;              /* 1 .. LT_MAX_FRAMES; 0: default */
 	uint64_t ring_size;               /* bytes per ring; 0: default */
 	enum lt_color color;
-	bool explain, fail_on_leak, keep_prom, quiet, verbose;
+	bool explain, fail_on_leak, follow, keep_prom, propagate_exit, quiet, verbose;
 };
 
 /* lt_options_parse: */
@@ -48,9 +56,5 @@ struct lt_options {
  * with the remedy, exit with 2; -ENOMEM.  Not reentrant: getopt_long keeps its place in globals.
  */
 int lt_options_parse(struct lt_options *options, int argc, char **argv, struct lt_buf *text);
-
-void lt_options_help(struct lt_buf *out);
-void lt_options_man(struct lt_buf *out);        /* leaktrace.8, in roff */
-void lt_options_completion(struct lt_buf *out); /* for bash */
 
 #endif

@@ -80,39 +80,94 @@ static int write_out(struct lt_outputs *outputs, FILE *file)
 	return 0;
 }
 
-int lt_outputs_report(void *context, const struct lt_report *report)
+static int write_text(struct lt_outputs *outputs, const struct lt_round *round,
+		      const struct lt_total *total)
+{
+	for (size_t i = 0; i < round->count; i++) {
+		const struct lt_report *report = round->reports[i];
+		bool shown = !total;
+
+		/* Of many processes those that the total names. */
+		for (size_t j = 0; total && j < total->shown_count && !shown; j++)
+			shown = total->processes[j].pid == report->target.pid;
+		if (shown && (!outputs->options->quiet || report->final))
+			lt_export_text(report, &outputs->style, &outputs->buffer);
+	}
+	if (total && (!outputs->options->quiet || total->final))
+		lt_export_text_total(total, &outputs->style, &outputs->buffer);
+	return write_out(outputs, stdout);
+}
+
+static int write_json(struct lt_outputs *outputs, const struct lt_round *round,
+		      const struct lt_total *total)
+{
+	for (size_t i = 0; i < round->count; i++)
+		lt_export_json(round->reports[i], &outputs->buffer);
+	if (total)
+		lt_export_json_total(total, &outputs->buffer);
+	return write_out(outputs, outputs->json);
+}
+
+/* The next interval tries again: a scrape is not worth the session. */
+static void write_prom(struct lt_outputs *outputs, const struct lt_round *round,
+		       const struct lt_total *total)
+{
+	int err;
+
+	lt_export_prometheus_all(round->reports, round->count, total, &outputs->buffer);
+	err = lt_buf_error(&outputs->buffer);
+	if (!err)
+		err = lt_output_replace(outputs->options->prom, outputs->buffer.data,
+					outputs->buffer.len);
+	if (err)
+		lt_warn("cannot write %s: %s", outputs->options->prom, lt_output_error(err));
+	else
+		outputs->prom_written = true;
+}
+
+/* Of several processes, now or before; a round with the report of one that ended has none. */
+static int make_total(struct lt_outputs *outputs, const struct lt_round *round,
+		      struct lt_total **total)
+{
+	const struct lt_report *first = round->reports[0];
+	struct lt_total_input input = {
+		.reports = round->reports,
+		.count = round->count,
+		.ended = round->ended,
+		.sequence = ++outputs->totals,
+		.top = outputs->options->top,
+		.realtime_s = first->realtime_s,
+		.elapsed_s = first->elapsed_s,
+		.interval_s = first->interval_s,
+		.final = first->final,
+	};
+
+	if (!outputs->session)
+		outputs->session = first->target.pid;
+	input.session = outputs->session;
+	for (size_t i = 0; i < round->count; i++)
+		if (round->reports[i]->elapsed_s > input.elapsed_s)
+			input.elapsed_s = round->reports[i]->elapsed_s;
+	return lt_total_build(&input, total);
+}
+
+int lt_outputs_round(void *context, const struct lt_round *round)
 {
 	struct lt_outputs *outputs = context;
-	int err = 0;
+	struct lt_total *total = NULL;
+	int err = round->several && !round->leaver ? make_total(outputs, round, &total) : 0;
 
 	lt_buf_clear(&outputs->buffer);
-	outputs->final_seen |= report->final;
-	if (outputs->text && !(outputs->options->quiet && !report->final)) {
-		lt_export_text(report, &outputs->style, &outputs->buffer);
-		err = write_out(outputs, stdout);
-	}
-	if (!err && outputs->json) {
-		lt_export_json(report, &outputs->buffer);
-		err = write_out(outputs, outputs->json);
-	}
+	if (!err && outputs->text)
+		err = write_text(outputs, round, total);
+	if (!err && outputs->json)
+		err = write_json(outputs, round, total);
 	/* A reader that went away (leaktrace | head) ends the session; a full disk does as well. */
 	if (err)
 		lt_error("cannot write the report: %s", strerror(-err));
-	if (!err && outputs->options->prom) {
-		lt_export_prometheus(report, &outputs->buffer);
-		err = lt_buf_error(&outputs->buffer);
-		if (!err)
-			err = lt_output_replace(outputs->options->prom, outputs->buffer.data,
-						outputs->buffer.len);
-		if (err) {
-			/* The next interval tries again: a scrape is not worth the session. */
-			lt_warn("cannot write %s: %s", outputs->options->prom,
-				lt_output_error(err));
-			err = 0;
-		} else {
-			outputs->prom_written = true;
-		}
-	}
+	if (!err && outputs->options->prom && !round->leaver)
+		write_prom(outputs, round, total);
+	lt_total_free(total);
 	return err;
 }
 

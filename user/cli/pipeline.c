@@ -38,7 +38,10 @@ int lt_pipeline_new(struct lt_pipeline **result, const struct lt_pipeline_option
 		return -ENOMEM;
 	pipeline->options = *options;
 	pipeline->last_loss_s = UINT32_MAX;
-	if (lt_symbol_store_new(&pipeline->symbols) || lt_history_new(&pipeline->unknown)) {
+	if (options->symbols)
+		pipeline->symbols = lt_symbol_store_hold(options->symbols);
+	if ((!pipeline->symbols && lt_symbol_store_new(&pipeline->symbols)) ||
+	    lt_history_new(&pipeline->unknown)) {
 		lt_pipeline_free(pipeline);
 		return -ENOMEM;
 	}
@@ -244,9 +247,19 @@ static int apply_report(struct lt_pipeline *pipeline, const struct lt_event *eve
 	if (err)
 		return err;
 	pipeline->leaking = report->verdict_counts[LT_VERDICT_LEAKING];
-	err = pipeline->options.on_report(pipeline->options.context, report);
-	lt_report_free(report);
-	return err;
+	return pipeline->options.on_report(pipeline->options.context, report);
+}
+
+static int unshare(struct lt_pipeline *pipeline)
+{
+	struct lt_symbol_store *own;
+	int err = lt_symbol_store_new(&own);
+
+	if (err)
+		return err;
+	lt_symbol_store_free(pipeline->symbols);
+	pipeline->symbols = own;
+	return 0;
 }
 
 int lt_pipeline_apply(void *context, const struct lt_event *event)
@@ -291,6 +304,11 @@ int lt_pipeline_apply(void *context, const struct lt_event *event)
 		pipeline->end = event->end;
 		pipeline->ended = true;
 		return 0;
+	case LT_EVENT_UNSHARE:
+		return unshare(pipeline);
+	case LT_EVENT_LIFE: /* the session's */
+	case LT_EVENT_GONE: /* its holder's */
+		break;
 	}
 	return -EBADMSG;
 }
@@ -317,11 +335,20 @@ uint16_t lt_pipeline_stack(const struct lt_pipeline *pipeline, uint64_t stack_id
 	return pipeline->model ? lt_model_stack(pipeline->model, stack_id, frames) : 0;
 }
 
-const char *lt_pipeline_path(const struct lt_pipeline *pipeline, uint64_t pc)
+struct lt_symbol_store *lt_pipeline_symbols(const struct lt_pipeline *pipeline)
 {
-	const struct lt_module *module = lt_symbol_store_module(pipeline->symbols, pc);
+	return pipeline->symbols;
+}
 
-	return module ? module->path : NULL;
+const struct lt_model_totals *lt_pipeline_totals(const struct lt_pipeline *pipeline)
+{
+	return pipeline->model ? lt_model_totals(pipeline->model) : NULL;
+}
+
+void lt_pipeline_mapped(const struct lt_pipeline *pipeline, uint64_t start, uint64_t end,
+			uint64_t bytes[LT_RANGE_CLASSES])
+{
+	lt_model_mapped(pipeline->model, start, end, bytes);
 }
 
 size_t lt_pipeline_leaking(const struct lt_pipeline *pipeline)

@@ -14,9 +14,10 @@ struct lt_pipeline;
 struct lt_pipeline_options {
 	unsigned int top;
 	double min_growth_per_hour;
-	/* Called at each REPORT event; the report is freed afterwards.  0, or -errno to stop. */
-	int (*on_report)(void *context, const struct lt_report *report);
+	/* Called at each REPORT event; takes the report over.  0, or -errno to stop. */
+	int (*on_report)(void *context, struct lt_report *report);
 	void *context;
+	struct lt_symbol_store *symbols; /* held as well; NULL: one of its own */
 };
 
 int lt_pipeline_new(struct lt_pipeline **pipeline, const struct lt_pipeline_options *options);
@@ -34,8 +35,12 @@ int lt_pipeline_wanted(struct lt_pipeline *pipeline, uint64_t time_ns, bool all,
 /* The frames of a stack id, borrowed until the next event; 0: not known. */
 uint16_t lt_pipeline_stack(const struct lt_pipeline *pipeline, uint64_t stack_id,
 			   const uint64_t **frames);
-/* The file mapped at an address; NULL: none, or code made at run time. */
-const char *lt_pipeline_path(const struct lt_pipeline *pipeline, uint64_t pc);
+struct lt_symbol_store *lt_pipeline_symbols(const struct lt_pipeline *pipeline);
+/* NULL before TARGET. */
+const struct lt_model_totals *lt_pipeline_totals(const struct lt_pipeline *pipeline);
+/* lt_model_mapped() of its model. */
+void lt_pipeline_mapped(const struct lt_pipeline *pipeline, uint64_t start, uint64_t end,
+			uint64_t bytes[LT_RANGE_CLASSES]);
 
 /* After the last report: how many sites are judged leaking. */
 size_t lt_pipeline_leaking(const struct lt_pipeline *pipeline);

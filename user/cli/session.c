@@ -2,11 +2,12 @@
 #include "cli/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
@@ -19,14 +20,16 @@
 #include "cli/exit_code.h"
 #include "cli/explain.h"
 #include "cli/feed.h"
+#include "cli/targets.h"
 #include "export/output.h"
+#include "proc/select.h"
 
 /* Rings are also read without a wake-up, so that a slow target's events are not old. */
 #define DRAIN_PERIOD_MS 50
 /* How often it is seen what the final report waits for; a signal ends the period. */
 #define NAMES_PERIOD_MS 500
-#define STARTUP_TRIES   20
-#define STARTUP_WAIT_NS 50000000L
+#define MAX_WAKES       16
+#define COMMAND_WAIT_NS 20000000L
 
 static int periodic_timer(double seconds)
 {
@@ -101,9 +104,12 @@ static int drain_all(struct lt_session *session)
 {
 	int more;
 
-	do
-		more = lt_live_drain(session->live);
-	while (more > 0);
+	do {
+		more = lt_live_drain(session->life);
+		session->turn++;
+		if (more >= 0)
+			more = lt_live_drain(session->live);
+	} while (more > 0);
 	return more;
 }
 
@@ -118,16 +124,32 @@ static int begin_report(struct lt_session *session)
 
 	if (err)
 		return err;
-	if (session->options->count && session->reports + 1 >= session->options->count)
+	if (session->options->count && session->rounds + 1 >= session->options->count)
 		return 1;
 	return lt_feed_prepare(session);
+}
+
+/* The end of a process that BPF could not tell of, and of the command, whose status is ours to take. */
+static void look_for_ends(struct lt_session *session)
+{
+	for (struct lt_target *target = session->targets; target; target = target->hh.next)
+		if (target->opened && !target->ended && lt_process_check(&target->process)) {
+			target->ended = true;
+			target->end = (struct lt_event_end){ LT_END_EXITED, -1 };
+		}
 }
 
 /* What the timers and the symbolizer have to say.  1: the final report is next. */
 static int feed(struct lt_session *session)
 {
-	int err = expired(session->sample_fd) ? lt_feed_sample(session) : 0;
+	int err = 0;
 
+	if (expired(session->sample_fd)) {
+		err = lt_live_drain(session->life) < 0 ? -EIO : 0;
+		look_for_ends(session);
+		if (!err)
+			err = lt_feed_sample(session);
+	}
 	if (!err && expired(session->report_fd))
 		err = begin_report(session);
 	if (err)
@@ -138,46 +160,52 @@ static int feed(struct lt_session *session)
 	return err < 0 ? err : 0;
 }
 
-/* Until a signal, the target's end, or the last report but one. */
+static int turn(struct lt_session *session, int *more)
+{
+	int err = lt_live_drain(session->life);
+
+	if (err < 0)
+		return err;
+	session->turn++;
+	*more = lt_live_drain(session->live);
+	if (*more < 0)
+		return *more;
+	/* What ended before this drain began has nothing more in the rings. */
+	err = *more ? 0 : lt_targets_settle(session);
+	if (!err)
+		err = lt_feed_follow(session);
+	if (!err)
+		err = lt_targets_follow(session);
+	return err ? err : feed(session);
+}
+
+/* Until a signal, the end of all targets, or the last report but one. */
 static int loop(struct lt_session *session)
 {
-	struct pollfd fds[] = {
-		{ .fd = session->signal_fd, .events = POLLIN },
-		{ .fd = session->process.pid_fd, .events = POLLIN },
-		{ .fd = session->sample_fd, .events = POLLIN },
-		{ .fd = session->report_fd, .events = POLLIN },
-		{ .fd = lt_live_fd(session->live), .events = POLLIN },
-		{ .fd = lt_symbolizer_fd(session->symbolizer), .events = POLLIN },
-		{ .fd = lt_modules_fd(session->modules), .events = POLLIN },
-	};
+	struct epoll_event events[MAX_WAKES];
 	int more = 0, err = 0;
 
-	while (!err && !lt_feed_target_ended(session)) {
-		if (poll(fds, sizeof(fds) / sizeof(*fds), more ? 0 : DRAIN_PERIOD_MS) < 0 &&
+	while (!err && !signals && lt_targets_alive(session)) {
+		if (epoll_wait(session->wake_fd, events, MAX_WAKES, more ? 0 : DRAIN_PERIOD_MS) <
+			    0 &&
 		    errno != EINTR)
 			return -errno;
-		more = lt_live_drain(session->live);
-		if (more < 0)
-			return more;
-		if (fds[0].revents || fds[1].revents)
-			break;
-		err = lt_feed_follow(session);
-		if (!err)
-			err = feed(session);
+		err = turn(session, &more);
 	}
 	return err < 0 ? err : 0;
 }
 
 static int wait_for_names(struct lt_session *session, int enough)
 {
-	struct pollfd fd = { .fd = lt_symbolizer_fd(session->symbolizer), .events = POLLIN };
+	struct epoll_event events[MAX_WAKES];
 	size_t missing;
 	int err;
 
 	while ((err = lt_feed_names(session)) > 0 && signals < enough)
-		if (poll(&fd, 1, NAMES_PERIOD_MS) < 0 && errno != EINTR)
+		if (epoll_wait(session->wake_fd, events, MAX_WAKES, NAMES_PERIOD_MS) < 0 &&
+		    errno != EINTR)
 			return -errno;
-	missing = lt_symbolizer_pending(session->symbolizer);
+	missing = lt_feed_missing(session);
 	if (missing && err >= 0)
 		lt_warn("the report goes out without %zu name%s that were still looked up", missing,
 			missing == 1 ? "" : "s");
@@ -193,11 +221,12 @@ static int finish(struct lt_session *session)
 	int enough = signals ? 2 : 1, err;
 
 	lt_tracer_detach(session->tracer);
-	if (signals)
-		lt_resolver_stop_network(session->resolver);
+	for (struct lt_image *image = session->images; image && signals; image = image->next)
+		lt_resolver_stop_network(image->resolver);
 	err = drain_all(session);
-	if (!lt_feed_target_ended(session) && lt_process_check(&session->process))
-		session->end = (struct lt_event_end){ LT_END_EXITED, -1 }; /* status unknown */
+	look_for_ends(session);
+	if (!err)
+		err = lt_targets_settle(session);
 	if (!err)
 		err = lt_feed_sample(session);
 	if (!err)
@@ -214,80 +243,58 @@ static int exit_code_of(int err)
 					       : LT_EXIT_FAILURE;
 }
 
-static int open_target(struct lt_session *session)
+/* Those that the options name; the command has been started by now. */
+static int open_targets(struct lt_session *session)
 {
-	pid_t pid = session->options->pid;
-	int err = lt_process_open(pid, &session->process);
+	const struct lt_options *options = session->options;
+	_lt_buf_ struct lt_buf error = { 0 };
+	_lt_close_ int proc_fd = open(LT_PROC_ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_lt_close_ int cgroup_fd = -1;
+	struct lt_pids pids = options->pids;
+	int err = 0, code = LT_EXIT_DONE;
 
-	if (err == -ESRCH) {
-		lt_error("no process with pid %d: see ps -e", pid);
-		return LT_EXIT_NO_TARGET;
+	if (options->name) {
+		err = lt_select_by_name(proc_fd, options->name, &pids, &error);
+	} else if (options->cgroup) {
+		cgroup_fd = open(LT_CGROUP_ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		err = lt_select_by_cgroup(cgroup_fd, proc_fd, options->cgroup, &pids, &error);
+	} else if (session->launch) {
+		pids.count = 0;
+		lt_pids_add(&pids, lt_launch_pid(session->launch));
 	}
 	if (err) {
-		lt_error("cannot look at pid %d: %s", pid, strerror(-err));
-		return exit_code_of(err);
+		lt_error("%s", error.data ? error.data : strerror(-err));
+		return err == -ESRCH || err == -ENOENT ? LT_EXIT_NO_TARGET : exit_code_of(err);
 	}
-	if (session->process.kernel_thread) {
-		lt_error("pid %d (%s) is a kernel thread: it has no user memory to trace", pid,
-			 session->process.comm);
-		return LT_EXIT_NO_TARGET;
+	if (pids.left_out)
+		lt_warn("%zu processes more are left out: %d are traced at most", pids.left_out,
+			LT_MAX_TARGETS);
+	for (size_t i = 0; i < pids.count && !code; i++) {
+		code = lt_targets_open(session, pids.ids[i]);
+		/* Of many that were found one may have gone since. */
+		if (code == LT_EXIT_NO_TARGET && pids.count > 1 && !options->pids.count)
+			code = LT_EXIT_DONE;
 	}
-	return LT_EXIT_DONE;
+	if (!code && !session->targets)
+		code = LT_EXIT_NO_TARGET;
+	return code;
 }
 
-/* A process that has just been started has not mapped its C library yet: it gets a second. */
-static int plan_soon(struct lt_session *session)
+/* One without an allocator does not spoil the session for the others. */
+static int plan_targets(struct lt_session *session)
 {
-	int err = -ENOENT;
+	struct lt_target *target, *next;
+	int code = LT_EXIT_DONE;
+	size_t planned = 0;
 
-	for (int tries = 0; tries < STARTUP_TRIES && err == -ENOENT; tries++) {
-		struct lt_maps maps = { 0 };
-
-		if (tries) {
-			lt_plan_free(&session->plan);
-			session->plan = (struct lt_plan){ 0 };
-			nanosleep(&(struct timespec){ .tv_nsec = STARTUP_WAIT_NS }, NULL);
-		}
-		err = lt_maps_read(&session->process, &maps);
-		if (!err)
-			err = lt_plan_make(&session->process, &maps, &session->plan);
-		lt_maps_free(&maps);
+	HASH_ITER(hh, session->targets, target, next) {
+		code = lt_targets_plan(session, target, planned == 0);
+		if (!code)
+			planned++;
+		else if (HASH_COUNT(session->targets) > 1)
+			lt_targets_drop(session, target);
 	}
-	return err;
-}
-
-static int make_plan(struct lt_session *session)
-{
-	int err;
-
-	if (session->process.bits32) {
-		lt_error("pid %d is a 32-bit program: only 64-bit targets can be traced",
-			 session->process.pid);
-		return LT_EXIT_NO_TARGET;
-	}
-	err = plan_soon(session);
-	if (err == -EACCES || err == -EPERM) {
-		lt_error("cannot read the mappings of pid %d: run as root (sudo leaktrace ...)",
-			 session->process.pid);
-		return LT_EXIT_PERMISSION;
-	}
-	if (err && err != -ENOENT) {
-		lt_error("cannot read the mappings of pid %d: %s", session->process.pid,
-			 strerror(-err));
-		return exit_code_of(err);
-	}
-	for (size_t i = 0; i < session->plan.skip_count; i++)
-		if (session->plan.skips[i].allocator && !session->options->explain)
-			lt_warn("%s has an allocator of a kind not supported yet: what it "
-				"allocates is not seen",
-				session->plan.skips[i].what);
-	if (err == -ENOENT && !session->options->explain) {
-		lt_error("no supported allocator found in pid %d (glibc and jemalloc are): "
-			 "leaktrace --explain -p %d says what was looked at",
-			 session->process.pid, session->process.pid);
-		return LT_EXIT_FAILURE;
-	}
-	return LT_EXIT_DONE;
+	return planned ? LT_EXIT_DONE : code;
 }
 
 static int check_features(struct lt_session *session)
@@ -318,36 +325,12 @@ static int open_recorder(struct lt_session *session)
 	return err;
 }
 
-static int open_symbolizer(struct lt_session *session)
+static int open_pipelines(struct lt_session *session)
 {
-	_lt_buf_ struct lt_buf error = { 0 };
-	struct lt_resolver *resolver;
-	int err = lt_resolver_new(&resolver);
-
-	if (err)
-		return err;
-	err = lt_resolver_set_process(resolver, &session->process);
-	if (!err && session->options->debuginfod)
-		err = lt_resolver_set_debuginfod(resolver, session->options->debuginfod, &error);
-	if (!err)
-		err = lt_symbolizer_new(&session->symbolizer, resolver);
-	if (err) {
-		lt_error("%s", error.data ? error.data : strerror(-err));
-		lt_resolver_free(resolver);
-		return err;
-	}
-	session->resolver = resolver;
-	session->naming.pipeline = session->pipeline;
-	session->naming.symbolizer = session->symbolizer;
-	return err;
-}
-
-static int open_pipeline(struct lt_session *session)
-{
-	struct lt_pipeline_options options = {
+	struct lt_pipelines_options options = {
 		.top = session->options->top,
 		.min_growth_per_hour = session->options->min_growth_per_hour,
-		.on_report = lt_outputs_report,
+		.on_round = lt_outputs_round,
 		.context = &session->outputs,
 	};
 	_lt_buf_ struct lt_buf error = { 0 };
@@ -360,88 +343,183 @@ static int open_pipeline(struct lt_session *session)
 	err = open_recorder(session);
 	if (err)
 		return err;
-	err = lt_pipeline_new(&session->pipeline, &options);
-	if (err) {
+	err = lt_pipelines_new(&session->pipelines, &options);
+	if (err)
 		lt_error("%s", strerror(-err));
-		return err;
-	}
-	return open_symbolizer(session);
-}
-
-/* From here on an exec is told by BPF; one that came before made the plan another program's. */
-static int check_image(const struct lt_session *session)
-{
-	struct lt_maps maps = { 0 };
-	int err = lt_maps_read(&session->process, &maps);
-
-	for (size_t i = 0; i < session->plan.probe_count && !err; i++) {
-		const struct lt_plan_probe *probe = &session->plan.probes[i];
-		const struct lt_plan_file *file = &session->plan.files[probe->file];
-		const struct lt_mapping *mapping = lt_maps_find(&maps,
-								file->base + probe->file_offset);
-
-		if (!mapping || mapping->inode != file->inode || mapping->device != file->device)
-			err = -ESRCH;
-	}
-	lt_maps_free(&maps);
-	if (err == -ESRCH)
-		lt_error("pid %d ended or became another program just now: run leaktrace again",
-			 session->process.pid);
 	return err;
 }
 
-static int attach(struct lt_session *session)
+static int add_wakes(struct lt_session *session)
+{
+	const int fds[] = { session->signal_fd,
+			    session->sample_fd,
+			    session->report_fd,
+			    lt_live_fd(session->live),
+			    lt_live_fd(session->life),
+			    lt_tables_fd(session->tables),
+			    session->watch ? lt_map_watch_fd(session->watch) : -1 };
+	struct epoll_event event = { .events = EPOLLIN };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
+		if (fds[i] >= 0 && epoll_ctl(session->wake_fd, EPOLL_CTL_ADD, fds[i], &event))
+			return -errno;
+	return 0;
+}
+
+/* All that is there before the first process. */
+static int open_tracer(struct lt_session *session)
 {
 	struct lt_tracer_options options = {
-		.tgid = (uint32_t)session->process.tgid_init,
 		.ring_bytes = session->options->ring_size,
 		.max_frames = session->options->max_frames,
+		.kinds = session->options->kinds,
+		.follow = session->options->follow,
 	};
 	_lt_buf_ struct lt_buf error = { 0 };
 	const int *rings;
 	size_t ring_count;
-	int err;
+	int err, life;
 
-	lt_process_thread_count(&session->process, &options.threads);
+	for (struct lt_target *target = session->targets; target; target = target->hh.next) {
+		_lt_free_ pid_t *tids = NULL;
+		size_t count = 0;
+
+		lt_process_threads(&target->process, &tids, &count);
+		options.threads += count;
+	}
 	err = lt_tracer_open(&session->tracer, &session->features, &options, &error);
-	if (!err)
-		err = lt_tracer_attach(session->tracer, &session->plan, &error);
 	if (err) {
 		lt_error("%s", error.data ? error.data : strerror(-err));
 		return err;
 	}
-	err = check_image(session);
-	if (err)
-		return err;
+	life = lt_tracer_life(session->tracer);
 	ring_count = lt_tracer_rings(session->tracer, &rings);
 	err = lt_live_new(&session->live, rings, ring_count, lt_feed_emit, session);
 	if (!err)
-		err = lt_modules_new(&session->modules, &session->process, session->tracer,
-				     session->symbolizer, lt_feed_emit, session);
+		err = lt_live_new(&session->life, &life, 1, lt_targets_life, session);
+	if (!err)
+		err = lt_tables_new(&session->tables, lt_tracer_code(session->tracer));
+	if (!err && lt_map_watch_open(&session->watch))
+		session->watch = NULL; /* a look now and then has to do */
+	session->wake_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (!err && session->wake_fd < 0)
+		err = -errno;
+	session->shared = (struct lt_modules_shared){ .tracer = session->tracer,
+						      .tables = session->tables,
+						      .sink = lt_feed_emit,
+						      .listen = lt_targets_listen,
+						      .context = session };
 	if (err)
-		lt_error("cannot attach to pid %d: %s", session->process.pid, strerror(-err));
+		lt_error("tracing cannot begin: %s", strerror(-err));
+	return err;
+}
+
+/*
+ * Its exec and exit are told from now on; one that came before shows: the plan is of another
+ * program's files.
+ */
+static int attach_target(struct lt_session *session, struct lt_target *target)
+{
+	_lt_buf_ struct lt_buf error = { 0 };
+	int err = lt_tracer_add(session->tracer, target->pid, target->number,
+				session->options->follow);
+
+	if (!err)
+		err = lt_targets_attach(session, target, &error);
+	if (!err && !target->attached && !session->launch)
+		err = -ESRCH;
+	if (!err)
+		err = lt_targets_add_image(session, target);
+	if (err == -ESRCH)
+		lt_error("pid %u ended or became another program just now: run leaktrace again",
+			 target->pid);
+	else if (err)
+		lt_error("%s", error.data ? error.data : strerror(-err));
+	return err;
+}
+
+static int attach_targets(struct lt_session *session)
+{
+	struct lt_target *target, *next;
+	int err = 0;
+
+	HASH_ITER(hh, session->targets, target, next) {
+		err = attach_target(session, target);
+		if (!err)
+			continue;
+		if (err != -ESRCH || HASH_COUNT(session->targets) == 1)
+			break;
+		lt_targets_drop(session, target);
+		err = 0;
+	}
 	return err;
 }
 
 static void tell_tables(const struct lt_session *session)
 {
-	_lt_buf_ struct lt_buf text = { 0 };
+	for (const struct lt_image *image = session->images; image; image = image->next) {
+		_lt_buf_ struct lt_buf text = { 0 };
 
-	lt_modules_print(session->modules, &text);
-	lt_info("%s", text.data ? text.data : "");
+		lt_modules_print(image->modules, &text);
+		lt_info("%s", text.data ? text.data : "");
+	}
 }
 
 static void tell_attached(const struct lt_session *session)
 {
-	const struct lt_plan *plan = &session->plan;
-	_lt_buf_ struct lt_buf others = { 0 };
+	for (const struct lt_target *target = session->targets; target; target = target->hh.next) {
+		const struct lt_plan *plan = session->options->follow ? &session->plan
+								      : &target->plan;
+		_lt_buf_ struct lt_buf others = { 0 };
 
-	if (plan->file_count > 1)
-		lt_buf_printf(&others, " and %zu other file%s", plan->file_count - 1,
-			      plan->file_count == 2 ? "" : "s");
-	lt_info("attached to pid %d (%s): %zu probes in %s%s; Ctrl-C for the final report",
-		session->process.pid, session->process.comm, plan->probe_count, plan->files[0].path,
-		others.data ? others.data : "");
+		if (plan->file_count > 1)
+			lt_buf_printf(&others, " and %zu other file%s", plan->file_count - 1,
+				      plan->file_count == 2 ? "" : "s");
+		lt_info("attached to pid %u (%s): %zu probes in %s%s; Ctrl-C for the final report",
+			target->pid, target->process.comm, plan->probe_count,
+			plan->file_count ? plan->files[0].path : "no file yet",
+			others.data ? others.data : "");
+	}
+}
+
+static int start_targets(struct lt_session *session)
+{
+	int err = 0;
+
+	for (struct lt_target *target = session->targets; target && !err; target = target->hh.next)
+		err = lt_feed_start(session, target, NULL);
+	return err;
+}
+
+/*
+ * The command stands whenever it has mapped code: each time what is new gets its probes and its
+ * unwind table, so that its first allocation is seen.
+ */
+static int start_command(struct lt_session *session)
+{
+	struct lt_target *target = session->targets;
+	bool started = false;
+	int err;
+
+	while ((err = lt_launch_next(session->launch)) == 1) {
+		_lt_buf_ struct lt_buf error = { 0 };
+
+		err = lt_targets_look(session, target);
+		if (!err)
+			err = lt_targets_attach(session, target, &error);
+		if (!err && target->attached && !started) {
+			started = true;
+			err = lt_feed_start(session, target, NULL);
+		} else if (!err && started) {
+			err = lt_modules_start(target->image->modules, lt_feed_now());
+		}
+		if (err && err != -ENOENT)
+			return err;
+	}
+	if (!err && !started)
+		err = lt_targets_plan(session, target, true) ? -ENOENT
+							     : lt_feed_start(session, target, NULL);
+	return err;
 }
 
 static int run(struct lt_session *session)
@@ -449,14 +527,20 @@ static int run(struct lt_session *session)
 	int err;
 
 	session->signal_fd = catch_signals();
-	err = lt_feed_start(session);
-	if (err)
-		return err;
 	session->sample_fd = periodic_timer(1);
 	session->report_fd = periodic_timer(session->options->interval_s);
 	if (session->signal_fd < 0 || session->sample_fd < 0 || session->report_fd < 0)
 		return -EMFILE;
+	err = add_wakes(session);
+	if (err)
+		return err;
+	if (!session->launch)
+		err = start_targets(session);
 	lt_tracer_activate(session->tracer);
+	if (!err && session->launch)
+		err = start_command(session);
+	if (err)
+		return err;
 	tell_attached(session);
 	if (session->options->verbose)
 		tell_tables(session);
@@ -464,18 +548,20 @@ static int run(struct lt_session *session)
 	return err ? err : finish(session);
 }
 
-/* Closed in the reverse order of opening; the target is let go first. */
+/* Closed in the reverse order of opening; the targets are let go first. */
 static int close_session(struct lt_session *session, bool clean)
 {
 	int err = 0, last;
 
 	lt_live_free(session->live);
-	lt_tracer_free(session->tracer);
-	if (session->resolver)
-		lt_resolver_stop_network(session->resolver);
-	lt_modules_free(session->modules);
-	lt_naming_free(&session->naming);
-	lt_pipeline_free(session->pipeline);
+	lt_live_free(session->life);
+	if (session->tracer)
+		lt_tracer_detach(session->tracer);
+	for (struct lt_image *image = session->images; image; image = image->next)
+		lt_resolver_stop_network(image->resolver);
+	lt_targets_free(session);
+	lt_map_watch_close(session->watch);
+	lt_pipelines_free(session->pipelines);
 	if (session->recorder) {
 		err = lt_recorder_close(session->recorder);
 		if (err)
@@ -484,33 +570,33 @@ static int close_session(struct lt_session *session, bool clean)
 	last = lt_outputs_close(&session->outputs, clean);
 	if (last && !err)
 		lt_error("cannot write %s: %s", session->options->json, strerror(-last));
-	lt_plan_free(&session->plan);
-	lt_process_close(&session->process);
 	lt_close_p(&session->signal_fd);
 	lt_close_p(&session->sample_fd);
 	lt_close_p(&session->report_fd);
+	lt_close_p(&session->wake_fd);
 	return err ? err : last;
 }
 
 /*
- * A lookup in hand may take minutes, and is waited for by lt_symbolizer_free(); exit() would take
- * the libraries from under it.  All else is closed by now.
+ * A lookup in hand may take minutes, and would be waited for; exit() would take the libraries from
+ * under it.  Its image still stands in the list; all else is closed by now.
  */
 static int leave(struct lt_session *session, int code)
 {
-	if (session->symbolizer && lt_symbolizer_pending(session->symbolizer)) {
+	if (session->images) {
 		fflush(NULL);
 		_exit(code);
 	}
-	lt_symbolizer_free(session->symbolizer);
+	lt_tables_free(session->tables);
+	lt_tracer_free(session->tracer);
 	return code;
 }
 
 static const struct lt_session closed_session = {
-	.process = { .proc_fd = -1, .pid_fd = -1 },
 	.signal_fd = -1,
 	.sample_fd = -1,
 	.report_fd = -1,
+	.wake_fd = -1,
 };
 
 /* Modules stay open by fd while the target lives: the default of 1,024 is soon used up. */
@@ -524,6 +610,41 @@ static void raise_fd_limit(void)
 	}
 }
 
+static int launch(struct lt_session *session)
+{
+	char **command = session->options->command;
+	int err;
+
+	if (!command)
+		return LT_EXIT_DONE;
+	err = lt_launch_start(command, &session->launch);
+	if (err)
+		lt_error("cannot start %s: %s", command[0], strerror(-err));
+	return err ? exit_code_of(err) : LT_EXIT_DONE;
+}
+
+/*
+ * The command's own, for which we wait: a signal that ends the wait, ends us.  Only if all is well
+ * with it do our findings count.
+ */
+static int exit_code_of_command(struct lt_session *session, int code)
+{
+	int status, ended;
+
+	if (!session->options->propagate_exit || !session->launch ||
+	    (code && code != LT_EXIT_LEAK))
+		return code;
+	if (signals) {
+		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
+	}
+	while ((ended = lt_launch_wait(session->launch, &status)) == 0)
+		nanosleep(&(struct timespec){ .tv_nsec = COMMAND_WAIT_NS }, NULL);
+	if (ended < 0)
+		return code ? code : LT_EXIT_FAILURE;
+	return lt_launch_exit_code(status) ? lt_launch_exit_code(status) : code;
+}
+
 int lt_session_run(const struct lt_options *options)
 {
 	struct lt_session session = closed_session;
@@ -531,16 +652,20 @@ int lt_session_run(const struct lt_options *options)
 	size_t leaking;
 
 	session.options = options;
+	code = launch(&session);
 	raise_fd_limit();
-	code = open_target(&session);
+	if (!code)
+		code = open_targets(&session);
 	if (!code)
 		code = check_features(&session);
-	if (!code)
-		code = make_plan(&session);
-	if (!code && open_pipeline(&session))
+	if (!code && !session.launch)
+		code = plan_targets(&session);
+	if (!code && open_pipelines(&session))
 		code = LT_EXIT_FAILURE;
 	if (!code) {
-		err = attach(&session);
+		err = open_tracer(&session);
+		if (!err)
+			err = attach_targets(&session);
 		code = err ? exit_code_of(err) : LT_EXIT_DONE;
 	}
 	if (!code) {
@@ -548,11 +673,13 @@ int lt_session_run(const struct lt_options *options)
 		if (err && err != -EPIPE)
 			lt_error("the session ended early: %s", strerror(-err));
 	}
-	leaking = session.pipeline ? lt_pipeline_leaking(session.pipeline) : 0;
+	leaking = session.pipelines ? lt_pipelines_leaking(session.pipelines) : 0;
 	if (close_session(&session, !code && !err) || err || session.record_failed)
 		code = code ? code : LT_EXIT_FAILURE;
 	if (!code && options->fail_on_leak && leaking)
 		code = LT_EXIT_LEAK;
+	code = exit_code_of_command(&session, code);
+	lt_launch_free(session.launch);
 	return leave(&session, code);
 }
 
@@ -563,12 +690,17 @@ int lt_session_explain(const struct lt_options *options)
 	int code;
 
 	session.options = options;
-	code = open_target(&session);
-	if (!code)
-		code = make_plan(&session);
+	code = open_targets(&session);
+	for (struct lt_target *target = session.targets; target && !code;
+	     target = target->hh.next) {
+		code = lt_targets_plan(&session, target, false);
+		if (code)
+			break;
+		lt_plan_print(options->follow ? &session.plan : &target->plan, &target->process,
+			      &text);
+		lt_explain_stacks(&target->process, &text);
+	}
 	if (!code) {
-		lt_plan_print(&session.plan, &session.process, &text);
-		lt_explain_stacks(&session.process, &text);
 		fputs(text.data ? text.data : "", stdout);
 		if (fflush(stdout))
 			code = LT_EXIT_FAILURE;

@@ -21,9 +21,21 @@
 #error "no such architecture yet"
 #endif
 
+/* Relocations that fill a slot; System V AMD64 ABI 4.4.1, ELF for the Arm 64-bit Architecture 5.7 */
+#if defined(__x86_64__)
+#define RELOCATE_JUMP_SLOT R_X86_64_JUMP_SLOT
+#define RELOCATE_GLOB_DAT  R_X86_64_GLOB_DAT
+#define RELOCATE_IRELATIVE R_X86_64_IRELATIVE
+#else
+#define RELOCATE_JUMP_SLOT R_AARCH64_JUMP_SLOT
+#define RELOCATE_GLOB_DAT  R_AARCH64_GLOB_DAT
+#define RELOCATE_IRELATIVE R_AARCH64_IRELATIVE
+#endif
+
 /* The kernel loads no file with more than 64 KiB of program headers (fs/binfmt_elf.c). */
 #define MAX_PROGRAM_HEADERS (65536 / sizeof(Elf64_Phdr))
 #define MAX_SECTION_BYTES   (512u << 20) /* of a table that is read whole; browsers have 100 MiB */
+#define MAX_SLOTS           (1u << 18)   /* that are looked up; large programs have 20,000 */
 #define VERSYM_HIDDEN       0x8000       /* the version is not the default one; <elf.h> lacks it */
 
 struct segment { /* one PT_LOAD */
@@ -39,12 +51,20 @@ struct symbol_table {
 	size_t names_len;
 };
 
+struct slot_table { /* by address; made when it is needed */
+	struct lt_image_slot *slots;
+	size_t count, capacity;
+	bool made;
+};
+
 struct lt_image {
 	int fd;
 	Elf *elf;
 	struct segment *segments;
 	size_t segment_count;
+	bool has_interpreter;
 	struct symbol_table tables[2]; /* .dynsym, .symtab */
+	struct slot_table *slots;
 };
 
 static bool is_native(Elf *elf)
@@ -74,6 +94,7 @@ static int read_segments(struct lt_image *image)
 
 		if (!gelf_getphdr(image->elf, (int)i, &header))
 			return -ENOEXEC;
+		image->has_interpreter |= header.p_type == PT_INTERP;
 		if (header.p_type != PT_LOAD || !header.p_filesz)
 			continue;
 		if (__builtin_add_overflow(header.p_vaddr, header.p_filesz, &end) ||
@@ -158,9 +179,10 @@ int lt_image_open(struct lt_image **image, int fd)
 		return -ENOSYS;
 	if (fstat(fd, &stat))
 		return -errno;
-	opened = calloc(1, sizeof(*opened));
+	opened = calloc(1, sizeof(*opened) + sizeof(*opened->slots));
 	if (!opened)
 		return -ENOMEM;
+	opened->slots = (struct slot_table *)(opened + 1);
 	opened->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (opened->fd < 0) {
 		err = -errno;
@@ -187,6 +209,7 @@ void lt_image_close(struct lt_image *image)
 		return;
 	for (size_t i = 0; i < 2; i++)
 		free(image->tables[i].cut_names);
+	free(image->slots->slots);
 	free(image->segments);
 	elf_end(image->elf);
 	close(image->fd);
@@ -324,4 +347,101 @@ int lt_image_each_function(const struct lt_image *image,
 		}
 	}
 	return 0;
+}
+
+/* False: it is filled with something else than a function's address, or nonsense. */
+static bool read_slot(const struct lt_image *image, const GElf_Rela *raw,
+		      struct lt_image_slot *slot)
+{
+	const struct symbol_table *table = &image->tables[0];
+	uint64_t type = GELF_R_TYPE(raw->r_info);
+	GElf_Sym symbol;
+
+	*slot = (struct lt_image_slot){ .address = raw->r_offset };
+	if (type == RELOCATE_IRELATIVE) {
+		slot->resolver = (uint64_t)raw->r_addend;
+		return true;
+	}
+	if ((type != RELOCATE_JUMP_SLOT && type != RELOCATE_GLOB_DAT) || !table->symbols ||
+	    !gelf_getsym(table->symbols, (int)GELF_R_SYM(raw->r_info), &symbol) ||
+	    symbol.st_name >= table->names_len)
+		return false;
+	slot->name = (table->cut_names ? table->cut_names : table->names) + symbol.st_name;
+	if (GELF_ST_TYPE(symbol.st_info) == STT_GNU_IFUNC)
+		slot->resolver = symbol.st_value;
+	else if (symbol.st_shndx != SHN_UNDEF)
+		slot->function = symbol.st_value;
+	return true;
+}
+
+int lt_image_each_slot(const struct lt_image *image,
+		       int (*visit)(void *context, const struct lt_image_slot *slot), void *context)
+{
+	Elf_Scn *section = NULL;
+	int err = 0;
+
+	while (!err && (section = elf_nextscn(image->elf, section))) {
+		struct lt_image_slot slot;
+		GElf_Shdr header;
+		Elf_Data *data = section_data(section, &header, ELF_T_RELA);
+		size_t count = data && header.sh_type == SHT_RELA && (header.sh_flags & SHF_ALLOC)
+				       ? data->d_size / sizeof(Elf64_Rela)
+				       : 0;
+		GElf_Rela raw;
+
+		for (size_t i = 0; i < count && !err; i++)
+			if (gelf_getrela(data, (int)i, &raw) && read_slot(image, &raw, &slot))
+				err = visit(context, &slot);
+	}
+	return err;
+}
+
+static int keep_slot(void *context, const struct lt_image_slot *slot)
+{
+	struct slot_table *table = context;
+
+	if (table->count == table->capacity) {
+		size_t capacity = table->capacity ? 2 * table->capacity : 256;
+		void *grown = capacity > MAX_SLOTS
+				      ? NULL
+				      : reallocarray(table->slots, capacity, sizeof(*table->slots));
+
+		if (!grown)
+			return 1; /* the rest is not known */
+		table->slots = grown;
+		table->capacity = capacity;
+	}
+	table->slots[table->count++] = *slot;
+	return 0;
+}
+
+static int compare_slots(const void *a, const void *b)
+{
+	const struct lt_image_slot *left = a, *right = b;
+
+	return (left->address > right->address) - (left->address < right->address);
+}
+
+bool lt_image_slot_at(const struct lt_image *image, uint64_t address, struct lt_image_slot *slot)
+{
+	const struct lt_image_slot wanted = { .address = address }, *found;
+	struct slot_table *table = image->slots;
+
+	if (!table->made) {
+		table->made = true;
+		lt_image_each_slot(image, keep_slot, table);
+		if (table->count)
+			qsort(table->slots, table->count, sizeof(*table->slots), compare_slots);
+	}
+	found = table->count ? bsearch(&wanted, table->slots, table->count, sizeof(wanted),
+				       compare_slots)
+			     : NULL;
+	if (found)
+		*slot = *found;
+	return found;
+}
+
+bool lt_image_has_interpreter(const struct lt_image *image)
+{
+	return image->has_interpreter;
 }

@@ -37,6 +37,25 @@ int lt_image_each_function(const struct lt_image *image,
 			   int (*visit)(void *context, const struct lt_image_symbol *symbol),
 			   void *context);
 
+/* A word that the dynamic linker fills with the address of a function (.got, .got.plt). */
+struct lt_image_slot {
+	uint64_t address;  /* of the word */
+	const char *name;  /* of the function, borrowed; NULL: known by its resolver alone */
+	uint64_t function; /* where this file defines it, unless it is an IFUNC; else 0 */
+	uint64_t resolver; /* of an IFUNC of this file; else 0 */
+};
+
+/* Calls visit for each slot, as lt_image_each_function does. */
+int lt_image_each_slot(const struct lt_image *image,
+		       int (*visit)(void *context, const struct lt_image_slot *slot),
+		       void *context);
+
+/* The slot at that address.  The first call goes over all of them, of which it keeps a table. */
+bool lt_image_slot_at(const struct lt_image *image, uint64_t address, struct lt_image_slot *slot);
+
+/* Whether a dynamic linker is asked for: false for a static executable, and for a library. */
+bool lt_image_has_interpreter(const struct lt_image *image);
+
 /* Reads up to len bytes of text at a virtual address out of its PT_LOAD; returns bytes read or
  * -errno. */
 long lt_image_read(const struct lt_image *image, uint64_t address, void *to, size_t len);

@@ -7,7 +7,7 @@
 #define LT_EXPORT_EXPORT_H
 
 #include "base/buf.h"
-#include "report/report.h"
+#include "report/total.h"
 
 struct lt_text_style {
 	bool color;
@@ -17,10 +17,19 @@ struct lt_text_style {
 
 void lt_export_text(const struct lt_report *report, const struct lt_text_style *style,
 		    struct lt_buf *out);
+void lt_export_text_total(const struct lt_total *total, const struct lt_text_style *style,
+			  struct lt_buf *out);
 /* One JSON object and a newline: docs/REPORT_SCHEMA.md. */
 void lt_export_json(const struct lt_report *report, struct lt_buf *out);
+void lt_export_json_total(const struct lt_total *total, struct lt_buf *out);
 /* Prometheus text exposition format 0.0.4, for node_exporter's textfile collector (TRAPS 26, 27).
  */
 void lt_export_prometheus(const struct lt_report *report, struct lt_buf *out);
+/*
+ * The same of several processes in one file, each family once.  Of several reports with one pid (an
+ * exec: another generation) the last one counts.  total may be NULL.
+ */
+void lt_export_prometheus_all(const struct lt_report *const *reports, size_t count,
+			      const struct lt_total *total, struct lt_buf *out);
 
 #endif

@@ -17,6 +17,13 @@ static const char *const end_reasons[] = {
 	[LT_END_TRUNCATED] = "truncated",
 };
 
+static const char *const range_classes[LT_RANGE_CLASSES] = {
+	[LT_RANGE_PLAIN] = "plain",
+	[LT_RANGE_ALLOCATOR] = "allocator",
+	[LT_RANGE_STACK] = "stack",
+	[LT_RANGE_RESERVED] = "reserved",
+};
+
 static const char *or_null(const char *text)
 {
 	return text[0] ? text : NULL;
@@ -36,6 +43,33 @@ static void write_target(struct lt_json *json, const struct lt_report_target *ta
 	lt_json_string(json, "comm", or_null(target->comm));
 	lt_json_string(json, "exe", or_null(target->exe));
 	lt_json_string(json, "allocator", or_null(target->allocator));
+	lt_json_double(json, "parent_pid", or_nan(target->parent_pid));
+	lt_json_close(json, '}');
+}
+
+static void write_parts(struct lt_json *json, const struct lt_report_memory *memory, bool explained)
+{
+	lt_json_open(json, explained ? "explained" : "rest", '{');
+	for (int part = 0; part < LT_MEMORY_PARTS; part++)
+		if (lt_memory_parts[part].explained == explained)
+			lt_json_double(json, lt_memory_parts[part].name, memory->parts[part]);
+	lt_json_close(json, '}');
+}
+
+static void write_memory(struct lt_json *json, const struct lt_report *report)
+{
+	lt_json_open(json, "memory", '{');
+	lt_json_double(json, "explained_bytes", report->memory.explained);
+	write_parts(json, &report->memory, true);
+	lt_json_double(json, "rest_bytes", report->memory.rest);
+	write_parts(json, &report->memory, false);
+	lt_json_double(json, "swap_growth_bytes", report->memory.swap_growth);
+	lt_json_open(json, "mapped", '{');
+	for (int i = 0; i < LT_RANGE_CLASSES; i++)
+		lt_json_double(json, range_classes[i],
+			       report->memory.maps_tracked ? (double)report->totals.mapped_size[i]
+							   : NAN);
+	lt_json_close(json, '}');
 	lt_json_close(json, '}');
 }
 
@@ -133,28 +167,46 @@ static void write_sites(struct lt_json *json, const struct lt_report *report)
 	lt_json_close(json, '}');
 }
 
+static void write_verdicts(struct lt_json *json, const size_t *counts)
+{
+	lt_json_open(json, "verdicts", '{');
+	for (int verdict = LT_VERDICT_LEAKING; verdict >= 0; verdict--)
+		lt_json_uint(json, lt_verdict_name((enum lt_verdict)verdict), counts[verdict]);
+	lt_json_close(json, '}');
+}
+
+static void write_collector(struct lt_json *json, uint64_t cpu_ns, uint64_t rss_bytes)
+{
+	lt_json_open(json, "collector", '{');
+	lt_json_double(json, "cpu_s", or_nan(cpu_ns) / 1e9);
+	lt_json_double(json, "rss_bytes", or_nan(rss_bytes));
+	lt_json_close(json, '}');
+}
+
 static void write_totals(struct lt_json *json, const struct lt_report *report)
 {
 	const struct lt_model_totals *totals = &report->totals;
 
 	lt_json_open(json, "totals", '{');
 	lt_json_uint(json, "sites", report->site_total);
-	lt_json_uint(json, "live_bytes", totals->live_size);
+	lt_json_uint(json, "live_bytes", report->live_bytes);
 	lt_json_uint(json, "live_count", totals->live_count);
 	lt_json_uint(json, "acquired_count", totals->acquired_count);
 	lt_json_uint(json, "released_count", totals->released_count);
 	lt_json_uint(json, "unknown_released", totals->unknown_released);
 	lt_json_uint(json, "repeated_released", totals->repeated_released);
+	lt_json_open(json, "kinds", '{');
+	for (size_t i = 0; i < LT_KINDS; i++) {
+		lt_json_open(json, lt_kind_infos[i].name, '{');
+		lt_json_uint(json, "sites", report->kinds[i].sites);
+		lt_json_uint(json, "live_count", report->kinds[i].live_count);
+		lt_json_uint(json, "live_bytes", report->kinds[i].live_size);
+		lt_json_close(json, '}');
+	}
 	lt_json_close(json, '}');
-	lt_json_open(json, "verdicts", '{');
-	for (int verdict = LT_VERDICT_LEAKING; verdict >= 0; verdict--)
-		lt_json_uint(json, lt_verdict_name((enum lt_verdict)verdict),
-			     report->verdict_counts[verdict]);
 	lt_json_close(json, '}');
-	lt_json_open(json, "collector", '{');
-	lt_json_double(json, "cpu_s", or_nan(report->collector_cpu_ns) / 1e9);
-	lt_json_double(json, "rss_bytes", or_nan(report->collector_rss_bytes));
-	lt_json_close(json, '}');
+	write_verdicts(json, report->verdict_counts);
+	write_collector(json, report->collector_cpu_ns, report->collector_rss_bytes);
 }
 
 static void write_end(struct lt_json *json, const struct lt_report *report)
@@ -186,6 +238,8 @@ void lt_export_json(const struct lt_report *report, struct lt_buf *out)
 	lt_json_double(&json, "limit_bytes", or_nan(report->limit_bytes));
 	lt_json_double(&json, "available_bytes", or_nan(report->available_bytes));
 	lt_json_double(&json, "explained_ratio", report->explained_ratio);
+	write_memory(&json, report);
+	lt_json_double(&json, "growth_bytes_per_hour", report->growth_per_hour);
 	lt_json_double(&json, "leaking_growth_bytes_per_hour", report->leaking_growth_per_hour);
 	write_counters(&json, "loss", report->counters, false);
 	write_counters(&json, "notes", report->counters, true);
@@ -193,6 +247,78 @@ void lt_export_json(const struct lt_report *report, struct lt_buf *out)
 	write_totals(&json, report);
 	if (report->final)
 		write_end(&json, report);
+	lt_json_close(&json, '}');
+	lt_buf_char(out, '\n');
+}
+
+static void write_process(struct lt_json *json, const struct lt_total_process *process)
+{
+	lt_json_open(json, NULL, '{');
+	lt_json_uint(json, "pid", process->pid);
+	lt_json_uint(json, "ns_pid", process->ns_pid);
+	lt_json_double(json, "parent_pid", or_nan(process->parent_pid));
+	lt_json_string(json, "comm", or_null(process->comm));
+	lt_json_string(json, "verdict",
+		       process->has_sites ? lt_verdict_name(process->verdict) : NULL);
+	lt_json_uint(json, "leaking", process->leaking);
+	lt_json_double(json, "rss_bytes", or_nan(process->rss_bytes));
+	lt_json_uint(json, "live_bytes", process->live_bytes);
+	lt_json_double(json, "growth_bytes_per_hour", process->growth_per_hour);
+	lt_json_double(json, "leaking_growth_bytes_per_hour", process->leaking_growth_per_hour);
+	lt_json_close(json, '}');
+}
+
+static void write_ended(struct lt_json *json, const struct lt_ended_summary *ended)
+{
+	lt_json_open(json, "ended", '{');
+	lt_json_uint(json, "processes", ended->processes);
+	lt_json_uint(json, "acquired_count", ended->acquired_count);
+	lt_json_uint(json, "released_count", ended->released_count);
+	lt_json_uint(json, "unknown_released", ended->unknown_released);
+	lt_json_uint(json, "live_at_end_count", ended->live_at_end_count);
+	lt_json_uint(json, "live_at_end_bytes", ended->live_at_end_size);
+	lt_json_close(json, '}');
+}
+
+static void write_sums(struct lt_json *json, const struct lt_total *total)
+{
+	lt_json_uint(json, "process_count", total->process_count);
+	lt_json_uint(json, "leaking_processes", total->leaking_processes);
+	lt_json_double(json, "rss_bytes", or_nan(total->rss_bytes));
+	lt_json_double(json, "rss_growth_bytes", total->rss_growth_bytes);
+	lt_json_double(json, "growth_bytes_per_hour", total->growth_per_hour);
+	lt_json_double(json, "leaking_growth_bytes_per_hour", total->leaking_growth_per_hour);
+	lt_json_open(json, "totals", '{');
+	lt_json_uint(json, "live_bytes", total->live_bytes);
+	lt_json_uint(json, "live_count", total->live_count);
+	lt_json_uint(json, "acquired_count", total->acquired_count);
+	lt_json_uint(json, "released_count", total->released_count);
+	lt_json_uint(json, "unknown_released", total->unknown_released);
+	lt_json_close(json, '}');
+	write_verdicts(json, total->verdict_counts);
+	write_collector(json, total->collector_cpu_ns, total->collector_rss_bytes);
+}
+
+void lt_export_json_total(const struct lt_total *total, struct lt_buf *out)
+{
+	struct lt_json json = { .out = out };
+
+	lt_json_open(&json, NULL, '{');
+	lt_json_string(&json, "type", "total");
+	lt_json_int(&json, "schema", SCHEMA);
+	lt_json_bool(&json, "final", total->final);
+	lt_json_uint(&json, "sequence", total->sequence);
+	lt_json_double(&json, "time", total->realtime_s);
+	lt_json_double(&json, "interval_s", total->interval_s);
+	lt_json_double(&json, "elapsed_s", total->elapsed_s);
+	lt_json_uint(&json, "session", total->session);
+	write_sums(&json, total);
+	lt_json_open(&json, "processes", '[');
+	for (size_t i = 0; i < total->shown_count; i++)
+		write_process(&json, &total->processes[i]);
+	lt_json_close(&json, ']');
+	lt_json_uint(&json, "other_processes", total->process_count - total->shown_count);
+	write_ended(&json, &total->ended);
 	lt_json_close(&json, '}');
 	lt_buf_char(out, '\n');
 }

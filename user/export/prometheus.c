@@ -51,6 +51,21 @@ static void write_family(struct lt_buf *out, const char *name, const char *type,
 		      type);
 }
 
+/* One process of the exposition. */
+struct process {
+	const struct lt_report *report;
+	struct lt_report_site *sites; /* owned; distinct */
+	size_t site_count;
+};
+
+/* Everything that one file is made from. */
+struct exposition {
+	struct lt_buf *out;
+	struct process *processes;
+	size_t count;
+	const struct lt_total *total; /* NULL: of one process */
+};
+
 /* The series' name and its first label; the others and end_series follow. */
 static void begin_series(struct lt_buf *out, const char *name, const struct lt_report *report)
 {
@@ -235,123 +250,324 @@ static size_t distinct_sites(const struct lt_report *report, struct lt_report_si
 	return count;
 }
 
-static void write_sites(struct lt_buf *out, const struct lt_report *report)
+static void write_sites(const struct exposition *all)
 {
-	_lt_free_ struct lt_report_site *sites = calloc(report->site_count + 1, sizeof(*sites));
-	size_t count;
+	struct lt_buf *out = all->out;
 
-	if (!sites) {
-		out->error = -ENOMEM;
-		return;
-	}
-	count = distinct_sites(report, sites);
 	for (size_t i = 0; i < sizeof(site_families) / sizeof(site_families[0]); i++) {
 		const struct site_family *family = &site_families[i];
 
 		write_family(out, family->name, family->counter ? "counter" : "gauge",
 			     family->help);
-		write_site_family(out, report, family, sites, count, false);
-		/* The others' counters would fall whenever one of them becomes a site of its own.
-		 */
-		if (!family->counter)
-			write_site_family(out, report, family, report->others, report->other_count,
-					  true);
+		for (size_t j = 0; j < all->count; j++) {
+			const struct process *process = &all->processes[j];
+
+			write_site_family(out, process->report, family, process->sites,
+					  process->site_count, false);
+			/* The others' counters would fall whenever one of them becomes a site of
+			 * its own. */
+			if (!family->counter)
+				write_site_family(out, process->report, family,
+						  process->report->others,
+						  process->report->other_count, true);
+		}
 	}
+}
+
+static void write_verdicts(const struct exposition *all)
+{
+	struct lt_buf *out = all->out;
+
 	write_family(out, "site_verdict", "gauge", "The present verdict of this site: always 1.");
-	for (size_t i = 0; i < count; i++) {
-		begin_series(out, "site_verdict", report);
-		write_site_labels(out, &sites[i], false);
-		write_label(out, "verdict", lt_verdict_name(sites[i].evidence.verdict));
+	for (size_t i = 0; i < all->count; i++)
+		for (size_t j = 0; j < all->processes[i].site_count; j++) {
+			const struct lt_report_site *site = &all->processes[i].sites[j];
+
+			begin_series(out, "site_verdict", all->processes[i].report);
+			write_site_labels(out, site, false);
+			write_label(out, "verdict", lt_verdict_name(site->evidence.verdict));
+			end_series(out, 1);
+		}
+	write_family(out, "sites", "gauge", "Sites with this verdict.");
+	for (size_t i = 0; i < all->count; i++)
+		for (int verdict = 0; verdict <= LT_VERDICT_LEAKING; verdict++) {
+			const struct lt_report *report = all->processes[i].report;
+
+			begin_series(out, "sites", report);
+			write_label(out, "verdict", lt_verdict_name((enum lt_verdict)verdict));
+			end_series(out, (double)report->verdict_counts[verdict]);
+		}
+}
+
+enum process_value {
+	TIMESTAMP,
+	WATCHED,
+	RSS,
+	RSS_GROWTH,
+	LIMIT,
+	AVAILABLE,
+	EXPLAINED,
+	GROWTH,
+	LEAKING_GROWTH,
+	LIVE,
+	ACQUIRED,
+	RELEASED,
+	UNKNOWN_RELEASED,
+	PROCESS_VALUES
+};
+
+struct family {
+	const char *name, *type, *help;
+};
+
+static const struct family process_families[PROCESS_VALUES] = {
+	[TIMESTAMP] = { "report_timestamp_seconds", "gauge",
+			"Unix time of the report behind this file." },
+	[WATCHED] = { "watched_seconds", "gauge", "Time since the attach." },
+	[RSS] = { "rss_bytes", "gauge", "Resident set size of the target." },
+	[RSS_GROWTH] = { "rss_growth_bytes", "gauge",
+			 "Growth of the resident set since the attach." },
+	[LIMIT] = { "memory_limit_bytes", "gauge", "The nearest memory limit of the target." },
+	[AVAILABLE] = { "memory_available_bytes", "gauge", "Memory left until that limit." },
+	[EXPLAINED] = { "explained_ratio", "gauge",
+			"Tracked live bytes over the growth of the resident set since the "
+			"attach." },
+	[GROWTH] = { "growth_bytes_per_second", "gauge",
+		     "Growth of the live bytes of all sites together." },
+	[LEAKING_GROWTH] = { "leaking_growth_bytes_per_second", "gauge",
+			     "Growth of the live bytes of all leaking sites together." },
+	[LIVE] = { "live_objects", "gauge",
+		   "Resources acquired since the attach and not released." },
+	[ACQUIRED] = { "acquired_total", "counter", "Resources acquired since the attach." },
+	[RELEASED] = { "released_total", "counter",
+		       "Resources acquired since the attach and released." },
+	[UNKNOWN_RELEASED] = { "unknown_released_total", "counter",
+			       "Releases of resources from before the attach." },
+};
+
+/* NaN: unknown, no series. */
+static double process_value(const struct lt_report *report, enum process_value which)
+{
+	const double values[PROCESS_VALUES] = {
+		[TIMESTAMP] = report->realtime_s,
+		[WATCHED] = report->elapsed_s,
+		[RSS] = or_nan(report->rss_bytes),
+		[RSS_GROWTH] = report->rss_growth_bytes,
+		[LIMIT] = or_nan(report->limit_bytes),
+		[AVAILABLE] = or_nan(report->available_bytes),
+		[EXPLAINED] = report->explained_ratio,
+		[GROWTH] = report->growth_per_hour / SECONDS_PER_HOUR,
+		[LEAKING_GROWTH] = report->leaking_growth_per_hour / SECONDS_PER_HOUR,
+		[LIVE] = (double)report->totals.live_count,
+		[ACQUIRED] = (double)report->totals.acquired_count,
+		[RELEASED] = (double)report->totals.released_count,
+		[UNKNOWN_RELEASED] = (double)report->totals.unknown_released,
+	};
+
+	return values[which];
+}
+
+static void write_processes(const struct exposition *all)
+{
+	for (int which = 0; which < PROCESS_VALUES; which++) {
+		const struct family *family = &process_families[which];
+
+		write_family(all->out, family->name, family->type, family->help);
+		for (size_t i = 0; i < all->count; i++) {
+			const struct lt_report *report = all->processes[i].report;
+			double value = process_value(report, (enum process_value)which);
+
+			if (isnan(value))
+				continue;
+			begin_series(all->out, family->name, report);
+			end_series(all->out, value);
+		}
+	}
+}
+
+static void write_memory(const struct exposition *all, const char *name, const char *help,
+			 bool explained)
+{
+	write_family(all->out, name, "gauge", help);
+	for (size_t i = 0; i < all->count; i++)
+		for (int part = 0; part < LT_MEMORY_PARTS; part++) {
+			const struct lt_report *report = all->processes[i].report;
+
+			if (lt_memory_parts[part].explained != explained ||
+			    isnan(report->memory.parts[part]))
+				continue;
+			begin_series(all->out, name, report);
+			write_label(all->out, "part", lt_memory_parts[part].name);
+			end_series(all->out, report->memory.parts[part]);
+		}
+}
+
+static void write_info(const struct exposition *all)
+{
+	struct lt_buf *out = all->out;
+
+	write_family(out, "build_info", "gauge", "The version of leaktrace: always 1.");
+	for (size_t i = 0; i < all->count; i++) {
+		begin_series(out, "build_info", all->processes[i].report);
+		write_label(out, "version", LT_VERSION);
+		end_series(out, 1);
+	}
+	write_family(out, "target_info", "gauge", "What the target is: always 1.");
+	for (size_t i = 0; i < all->count; i++) {
+		const struct lt_report_target *target = &all->processes[i].report->target;
+
+		begin_series(out, "target_info", all->processes[i].report);
+		lt_buf_printf(out, ",ns_pid=\"%" PRIu32 "\"", target->ns_pid);
+		if (target->parent_pid)
+			lt_buf_printf(out, ",parent_pid=\"%" PRIu32 "\"", target->parent_pid);
+		write_label(out, "comm", target->comm);
+		write_label(out, "exe", target->exe);
+		write_label(out, "allocator", target->allocator);
 		end_series(out, 1);
 	}
 }
 
-static void write_single(struct lt_buf *out, const struct lt_report *report)
+static void write_counters(const struct exposition *all, const char *name, const char *help,
+			   bool notes)
 {
+	write_family(all->out, name, "counter", help);
+	for (size_t i = 0; i < all->count; i++)
+		for (size_t j = 0; j < LT_COUNTER_COUNT; j++) {
+			const struct lt_report *report = all->processes[i].report;
+
+			if ((lt_counter_infos[j].class == LT_COUNTER_CLASS_NOTE) != notes)
+				continue;
+			begin_series(all->out, name, report);
+			write_label(all->out, "name", lt_counter_infos[j].name);
+			end_series(all->out, (double)report->counters[j]);
+		}
+}
+
+/* A figure of the session, which may have many processes: once, in their total's name. */
+static void write_session_value(const struct exposition *all, const struct family *family,
+				double value)
+{
+	write_family(all->out, family->name, family->type, family->help);
+	if (isnan(value))
+		return;
+	if (all->total)
+		lt_buf_printf(all->out, "leaktrace_%s{session=\"%" PRIu32 "\"", family->name,
+			      all->total->session);
+	else
+		begin_series(all->out, family->name, all->processes[0].report);
+	end_series(all->out, value);
+}
+
+static void write_collector(const struct exposition *all)
+{
+	static const struct family cpu = { "collector_cpu_seconds_total", "counter",
+					   "CPU time of leaktrace itself." };
+	static const struct family rss = { "collector_rss_bytes", "gauge",
+					   "Resident set size of leaktrace itself." };
+	uint64_t cpu_ns, rss_bytes;
+
+	if (!all->total && !all->count)
+		return;
+	cpu_ns = all->total ? all->total->collector_cpu_ns
+			    : all->processes[0].report->collector_cpu_ns;
+	rss_bytes = all->total ? all->total->collector_rss_bytes
+			       : all->processes[0].report->collector_rss_bytes;
+	write_session_value(all, &cpu, or_nan(cpu_ns) / NS_PER_S);
+	write_session_value(all, &rss, or_nan(rss_bytes));
+}
+
+static void write_total(const struct exposition *all)
+{
+	const struct lt_total *total = all->total;
 	const struct {
-		const char *name, *type, *help;
-		double value; /* NaN: unknown, no series */
-	} families[] = {
-		{ "report_timestamp_seconds", "gauge", "Unix time of the report behind this file.",
-		  report->realtime_s },
-		{ "watched_seconds", "gauge", "Time since the attach.", report->elapsed_s },
-		{ "rss_bytes", "gauge", "Resident set size of the target.",
-		  or_nan(report->rss_bytes) },
-		{ "memory_limit_bytes", "gauge", "The nearest memory limit of the target.",
-		  or_nan(report->limit_bytes) },
-		{ "memory_available_bytes", "gauge", "Memory left until that limit.",
-		  or_nan(report->available_bytes) },
-		{ "explained_ratio", "gauge",
-		  "Tracked live bytes over the growth of the resident set since the attach.",
-		  report->explained_ratio },
-		{ "leaking_growth_bytes_per_second", "gauge",
-		  "Growth of the live bytes of all leaking sites together.",
-		  report->leaking_growth_per_hour / SECONDS_PER_HOUR },
-		{ "live_objects", "gauge", "Resources acquired since the attach and not released.",
-		  (double)report->totals.live_count },
-		{ "acquired_total", "counter", "Resources acquired since the attach.",
-		  (double)report->totals.acquired_count },
-		{ "released_total", "counter", "Resources acquired since the attach and released.",
-		  (double)report->totals.released_count },
-		{ "unknown_released_total", "counter",
-		  "Releases of resources from before the attach.",
-		  (double)report->totals.unknown_released },
-		{ "collector_cpu_seconds_total", "counter", "CPU time of leaktrace itself.",
-		  or_nan(report->collector_cpu_ns) / NS_PER_S },
-		{ "collector_rss_bytes", "gauge", "Resident set size of leaktrace itself.",
-		  or_nan(report->collector_rss_bytes) },
+		struct family family;
+		double value;
+	} values[] = {
+		{ { "processes", "gauge", "Processes that are watched." },
+		  (double)total->process_count },
+		{ { "leaking_processes", "gauge", "Processes with a leaking site." },
+		  (double)total->leaking_processes },
+		{ { "ended_processes_total", "counter",
+		    "Processes that ended while they were watched." },
+		  (double)total->ended.processes },
+		{ { "ended_acquired_total", "counter",
+		    "Resources acquired by processes that ended." },
+		  (double)total->ended.acquired_count },
+		{ { "ended_released_total", "counter",
+		    "Resources acquired and released by processes that ended." },
+		  (double)total->ended.released_count },
+		{ { "ended_held_bytes_total", "counter",
+		    "Bytes that processes held when they ended." },
+		  (double)total->ended.live_at_end_size },
 	};
 
-	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
-		write_family(out, families[i].name, families[i].type, families[i].help);
-		if (isnan(families[i].value))
-			continue;
-		begin_series(out, families[i].name, report);
-		end_series(out, families[i].value);
-	}
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		write_session_value(all, &values[i].family, values[i].value);
 }
 
-static void write_info(struct lt_buf *out, const struct lt_report *report)
+static void write_all(const struct exposition *all)
 {
-	write_family(out, "build_info", "gauge", "The version of leaktrace: always 1.");
-	begin_series(out, "build_info", report);
-	write_label(out, "version", LT_VERSION);
-	end_series(out, 1);
-	write_family(out, "target_info", "gauge", "What the target is: always 1.");
-	begin_series(out, "target_info", report);
-	lt_buf_printf(out, ",ns_pid=\"%" PRIu32 "\"", report->target.ns_pid);
-	write_label(out, "comm", report->target.comm);
-	write_label(out, "exe", report->target.exe);
-	write_label(out, "allocator", report->target.allocator);
-	end_series(out, 1);
+	write_info(all);
+	write_processes(all);
+	write_collector(all);
+	write_memory(all, "rss_growth_explained_bytes",
+		     "Growth of the resident set since the attach that is tracked, by part.", true);
+	write_memory(all, "rss_growth_rest_bytes",
+		     "The rest of the growth of the resident set since the attach, by part.",
+		     false);
+	write_counters(all, "lost_events_total", "What leaktrace could not see, by name.", false);
+	write_counters(all, "noted_events_total", "Oddities without any loss, by name.", true);
+	write_sites(all);
+	write_verdicts(all);
+	if (all->total)
+		write_total(all);
 }
 
-static void write_counters(struct lt_buf *out, const struct lt_report *report, const char *name,
-			   const char *help, bool notes)
+static bool has_later(const struct lt_report *const *reports, size_t count, size_t at)
 {
-	write_family(out, name, "counter", help);
-	for (size_t i = 0; i < LT_COUNTER_COUNT; i++) {
-		if ((lt_counter_infos[i].class == LT_COUNTER_CLASS_NOTE) != notes)
+	for (size_t i = at + 1; i < count; i++)
+		if (reports[i]->target.pid == reports[at]->target.pid)
+			return true;
+	return false;
+}
+
+static void free_processes(const struct exposition *all)
+{
+	for (size_t i = 0; i < all->count; i++)
+		free(all->processes[i].sites);
+	free(all->processes);
+}
+
+void lt_export_prometheus_all(const struct lt_report *const *reports, size_t count,
+			      const struct lt_total *total, struct lt_buf *out)
+{
+	_lt_cleanup_(free_processes) struct exposition all = {
+		.out = out,
+		.processes = calloc(count + 1, sizeof(*all.processes)),
+		.total = total,
+	};
+
+	for (size_t i = 0; all.processes && i < count; i++) {
+		struct process *process = &all.processes[all.count];
+
+		if (has_later(reports, count, i))
 			continue;
-		begin_series(out, name, report);
-		write_label(out, "name", lt_counter_infos[i].name);
-		end_series(out, (double)report->counters[i]);
+		process->report = reports[i];
+		process->sites = calloc(reports[i]->site_count + 1, sizeof(*process->sites));
+		all.count++;
+		if (!process->sites) {
+			out->error = -ENOMEM;
+			return;
+		}
+		process->site_count = distinct_sites(reports[i], process->sites);
 	}
+	if (all.processes)
+		write_all(&all);
+	else
+		out->error = -ENOMEM;
 }
 
 void lt_export_prometheus(const struct lt_report *report, struct lt_buf *out)
 {
-	write_info(out, report);
-	write_single(out, report);
-	write_counters(out, report, "lost_events_total", "What leaktrace could not see, by name.",
-		       false);
-	write_counters(out, report, "noted_events_total", "Oddities without any loss, by name.",
-		       true);
-	write_family(out, "sites", "gauge", "Sites with this verdict.");
-	for (int verdict = 0; verdict <= LT_VERDICT_LEAKING; verdict++) {
-		begin_series(out, "sites", report);
-		write_label(out, "verdict", lt_verdict_name((enum lt_verdict)verdict));
-		end_series(out, (double)report->verdict_counts[verdict]);
-	}
-	write_sites(out, report);
+	lt_export_prometheus_all(&report, 1, NULL, out);
 }

@@ -2,52 +2,50 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
-#include "base/format.h"
 #include "base/utf8.h"
 #include "export/caller.h"
 #include "export/export.h"
-#include "export/text_lines.h"
+#include "export/text_look.h"
 #include "report/counters.h"
 
 #define BRIEF_FRAMES 12 /* source frames of a site that are shown without verbose */
 
-#define BYTES(value)    lt_format_bytes((double)(value)).text
-#define COUNT(value)    lt_format_count((double)(value)).text
-#define DURATION(value) lt_format_duration(value).text
-#define PERCENT(value)  lt_format_percent(value).text
+static bool in_bytes(const char *unit)
+{
+	return !strcmp(unit, "bytes");
+}
 
+/* Where a kind's name is not what people call one of them. */
 static const struct {
-	const char *label, *color;
-	bool full; /* with evidence and stack, also when not verbose */
-} looks[] = {
-	[LT_VERDICT_INSUFFICIENT_DATA] = { "too early", "2", false },
-	[LT_VERDICT_STABLE] = { "stable", "32", false },
-	[LT_VERDICT_WARMING] = { "WARMING", "36", true },
-	[LT_VERDICT_SUSPECT] = { "SUSPECT", "1;33", true },
-	[LT_VERDICT_LEAKING] = { "LEAKING", "1;31", true },
+	const char *kind, *thing;
+} things[] = {
+	{ "heap", "block" },
+	{ "mmap", "mapping" },
 };
 
-static const char *plural(uint64_t count)
+/* "1,240 blocks", "3 sockets" */
+static void put_things(struct lt_lines *lines, const char *kind, uint64_t count)
 {
-	return count == 1 ? "" : "s";
+	const char *thing = kind;
+
+	for (size_t i = 0; i < sizeof(things) / sizeof(things[0]); i++)
+		if (!strcmp(kind, things[i].kind))
+			thing = things[i].thing;
+	lt_lines_printf(lines, "%s %s%s", COUNT(count), thing, lt_look_plural(count));
 }
 
-static bool in_bytes(const struct lt_report_site *site)
+/* "5.0 MiB in 1,240 blocks", "3 sockets" */
+static void put_live(struct lt_lines *lines, const char *kind, const char *unit, uint64_t size,
+		     uint64_t count)
 {
-	return !strcmp(site->unit, "bytes");
-}
-
-/* "1,240 blocks", "3 sockets": what is counted at this site. */
-static void put_things(struct lt_lines *lines, const struct lt_report_site *site, uint64_t count)
-{
-	lt_lines_printf(lines, "%s %s%s", COUNT(count), in_bytes(site) ? "block" : site->kind,
-			plural(count));
+	if (in_bytes(unit))
+		lt_lines_printf(lines, "%s in ", BYTES(size));
+	put_things(lines, kind, count);
 }
 
 /* What the title tells besides the name, least needed first: dropped where there is no room. */
-enum title_detail { TITLE_ALLOCATOR, TITLE_CLOCK, TITLE_NAMESPACE, TITLE_BARE };
+enum title_detail { TITLE_ALLOCATOR, TITLE_CLOCK, TITLE_PARENT, TITLE_NAMESPACE, TITLE_BARE };
 
 static void compose_title(struct lt_lines *lines, const struct lt_report *report, const char *when,
 			  enum title_detail from)
@@ -57,8 +55,11 @@ static void compose_title(struct lt_lines *lines, const struct lt_report *report
 	lt_lines_color(lines, "1", "leaktrace ");
 	lt_lines_foreign(lines, target->comm);
 	lt_lines_printf(lines, " (pid %" PRIu32, target->pid);
-	if (from <= TITLE_NAMESPACE && target->ns_pid && target->ns_pid != target->pid)
-		lt_lines_printf(lines, ", %" PRIu32 " inside its namespace", target->ns_pid);
+	if (target->ns_pid && target->ns_pid != target->pid)
+		lt_lines_printf(lines, ", %" PRIu32 " inside%s", target->ns_pid,
+				from <= TITLE_NAMESPACE ? " its namespace" : "");
+	if (from <= TITLE_PARENT && target->parent_pid)
+		lt_lines_printf(lines, ", child of %" PRIu32, target->parent_pid);
 	if (from <= TITLE_ALLOCATOR && target->allocator[0]) {
 		lt_lines_printf(lines, ", ");
 		lt_lines_foreign(lines, target->allocator);
@@ -71,13 +72,10 @@ static void compose_title(struct lt_lines *lines, const struct lt_report *report
 
 static void put_title(struct lt_lines *lines, const struct lt_report *report, bool verbose)
 {
-	time_t seconds = (time_t)report->realtime_s;
 	enum title_detail from = TITLE_ALLOCATOR;
-	struct tm parts;
-	char when[40] = "";
+	char when[40];
 
-	if (gmtime_r(&seconds, &parts))
-		strftime(when, sizeof(when), verbose ? "%FT%TZ" : "%TZ", &parts);
+	lt_look_clock(report->realtime_s, verbose, when);
 	compose_title(lines, report, when, from);
 	while (!lt_lines_fit(lines) && from < TITLE_BARE) {
 		lt_lines_drop(lines);
@@ -86,25 +84,104 @@ static void put_title(struct lt_lines *lines, const struct lt_report *report, bo
 	lt_lines_end(lines, 2);
 }
 
-static void put_memory(struct lt_lines *lines, const struct lt_report *report)
+#define NEGLIGIBLE 0.01 /* of the largest part of a sum: said with -v only */
+
+/* Says by name what a sum is made of, the largest first. */
+static void put_parts(struct lt_lines *lines, const struct lt_report *report, bool explained,
+		      bool verbose)
 {
-	const struct lt_model_totals *totals = &report->totals;
-	double growth = report->rss_growth_bytes;
+	const double *parts = report->memory.parts;
+	bool told[LT_MEMORY_PARTS] = { false };
+	const char *separator = ": ";
+	double limit = 0;
+
+	for (;;) {
+		int largest = -1;
+
+		for (int i = 0; i < LT_MEMORY_PARTS; i++)
+			if (lt_memory_parts[i].explained == explained && !told[i] &&
+			    fabs(parts[i]) > limit && /* NaN is not */
+			    (largest < 0 || fabs(parts[i]) > fabs(parts[largest])))
+				largest = i;
+		if (largest < 0)
+			return;
+		if (!limit && !verbose)
+			limit = fabs(parts[largest]) * NEGLIGIBLE;
+		told[largest] = true;
+		lt_lines_printf(lines, "%s%s%s %s", separator,
+				explained ? "" : lt_look_plus(parts[largest]),
+				BYTES(parts[largest]),
+				parts[largest] > 0 ? lt_memory_parts[largest].gained
+						   : lt_memory_parts[largest].lost);
+		separator = ", ";
+	}
+}
+
+/* More than blocks explains the growth. */
+static bool is_split(const struct lt_report_memory *memory)
+{
+	return fabs(memory->parts[LT_MEMORY_MAPPINGS]) > 0 || /* NaN is not */
+	       fabs(memory->parts[LT_MEMORY_STACKS]) > 0;
+}
+
+/* How the growth is explained, if there is more to it than blocks; and what is not. */
+static void put_division(struct lt_lines *lines, const struct lt_report *report, bool verbose)
+{
+	const struct lt_report_memory *memory = &report->memory;
+
+	if (is_split(memory)) {
+		lt_lines_printf(lines, "explained, about ");
+		if (report->explained_ratio <= 1)
+			lt_lines_printf(lines, "%s of the growth",
+					PERCENT(report->explained_ratio));
+		else
+			lt_lines_printf(lines, "%s%s", BYTES(memory->explained),
+					report->explained_ratio > 1 ? ", more than the growth"
+								    : "");
+		put_parts(lines, report, true, verbose);
+		lt_lines_end(lines, 2);
+	}
+	if (isnan(memory->rest) || !fabs(memory->rest))
+		return;
+	lt_lines_printf(lines, "the rest of the growth, about %s%s", lt_look_plus(memory->rest),
+			BYTES(memory->rest));
+	if (memory->divided)
+		put_parts(lines, report, false, verbose);
+	else
+		lt_lines_printf(lines, ": not told apart without /proc/PID/smaps");
+	if (memory->swap_growth > 0)
+		lt_lines_printf(lines, "; %s were swapped out", BYTES(memory->swap_growth));
+	lt_lines_end(lines, 2);
+}
+
+static void put_memory(struct lt_lines *lines, const struct lt_report *report, bool verbose)
+{
+	double growth = report->rss_growth_bytes, ratio = report->explained_ratio;
 
 	if (report->rss_bytes)
 		lt_lines_printf(lines, "RSS %s", BYTES(report->rss_bytes));
 	if (report->rss_bytes && !isnan(growth))
-		lt_lines_printf(lines, ", %s%s since the attach", growth > 0 ? "+" : "",
+		lt_lines_printf(lines, ", %s%s since the attach", lt_look_plus(growth),
 				BYTES(growth));
 	if (report->rss_bytes)
 		lt_lines_printf(lines, "; ");
-	lt_lines_printf(lines, "tracked live %s in %s block%s", BYTES(totals->live_size),
-			COUNT(totals->live_count), plural(totals->live_count));
-	if (report->explained_ratio > 1)
+	lt_lines_printf(lines, "tracked live ");
+	for (size_t i = 0; i < LT_KINDS; i++) {
+		const struct lt_report_kind *live = &report->kinds[i];
+		const struct lt_kind_info *kind = &lt_kind_infos[i];
+
+		if (i && !live->live_count) /* the first one always: none is an answer, too */
+			continue;
+		if (i)
+			lt_lines_printf(lines, ", ");
+		put_live(lines, kind->name, kind->unit, live->live_size, live->live_count);
+	}
+	if (ratio > 1 && !is_split(&report->memory))
 		lt_lines_printf(lines, ": more than the growth (reused or untouched pages)");
-	else if (!isnan(report->explained_ratio))
-		lt_lines_printf(lines, ": %s of the growth", PERCENT(report->explained_ratio));
+	else if (!isnan(ratio) && !is_split(&report->memory))
+		lt_lines_printf(lines, ": %s of the growth", PERCENT(ratio));
 	lt_lines_end(lines, 2);
+	put_division(lines, report, verbose);
 }
 
 static void put_leaks(struct lt_lines *lines, const struct lt_report *report)
@@ -112,8 +189,8 @@ static void put_leaks(struct lt_lines *lines, const struct lt_report *report)
 	size_t leaking = report->verdict_counts[LT_VERDICT_LEAKING];
 	double growth = report->leaking_growth_per_hour;
 
-	lt_lines_color(lines, looks[LT_VERDICT_LEAKING].color, "%s site%s leaking", COUNT(leaking),
-		       plural(leaking));
+	lt_lines_color(lines, lt_looks[LT_VERDICT_LEAKING].color, "%s site%s leaking",
+		       COUNT(leaking), lt_look_plural(leaking));
 	if (growth > 0)
 		lt_lines_printf(lines, ": %s/h", BYTES(growth));
 	if (growth > 0 && report->available_bytes && report->limit_bytes)
@@ -133,10 +210,10 @@ static void put_headline(struct lt_lines *lines, const struct lt_report *report)
 	else if (!suspects && report->elapsed_s < LT_HISTORY_POINTS)
 		lt_lines_printf(lines, "watching: first verdicts after %d s", LT_HISTORY_POINTS);
 	else
-		lt_lines_color(lines, suspects ? "" : looks[LT_VERDICT_STABLE].color,
+		lt_lines_color(lines, suspects ? "" : lt_looks[LT_VERDICT_STABLE].color,
 			       report->final ? "no leak found" : "no leak found so far");
 	if (suspects)
-		lt_lines_printf(lines, "; %s suspect%s", COUNT(suspects), plural(suspects));
+		lt_lines_printf(lines, "; %s suspect%s", COUNT(suspects), lt_look_plural(suspects));
 	lt_lines_end(lines, 2);
 }
 
@@ -170,7 +247,7 @@ static void put_losses(struct lt_lines *lines, const struct lt_report *report, b
 static void put_growth(struct lt_lines *lines, const struct lt_report_site *site, bool interval)
 {
 	const struct lt_evidence *evidence = &site->evidence;
-	bool bytes = in_bytes(site);
+	bool bytes = in_bytes(site->unit);
 
 	if (isnan(evidence->growth_per_hour))
 		return;
@@ -187,14 +264,12 @@ static void put_header(struct lt_lines *lines, const struct lt_report_site *site
 	enum lt_verdict verdict = site->evidence.verdict;
 
 	lt_lines_printf(lines, "#%zu ", rank);
-	lt_lines_color(lines, looks[verdict].color, "%s", looks[verdict].label);
+	lt_lines_color(lines, lt_looks[verdict].color, "%s", lt_looks[verdict].label);
 	lt_lines_printf(lines, " %s", site->kind);
 	if (full || (verdict == LT_VERDICT_INSUFFICIENT_DATA && site->evidence.growth_per_hour > 0))
 		put_growth(lines, site, full);
 	lt_lines_printf(lines, "  ");
-	if (in_bytes(site))
-		lt_lines_printf(lines, "%s in ", BYTES(site->live_size));
-	put_things(lines, site, site->live_count);
+	put_live(lines, site->kind, site->unit, site->live_size, site->live_count);
 }
 
 static void put_survivors(struct lt_lines *lines, const struct lt_report_site *site)
@@ -205,7 +280,7 @@ static void put_survivors(struct lt_lines *lines, const struct lt_report_site *s
 		return;
 	if (!evidence->matured_released && evidence->matured > 1)
 		lt_lines_printf(lines, "all ");
-	put_things(lines, site, evidence->matured);
+	put_things(lines, site->kind, evidence->matured);
 	lt_lines_printf(lines, " that reached %s of age", DURATION(evidence->maturity_s));
 	if (evidence->window_s > 0)
 		lt_lines_printf(lines, " in the last %s", DURATION(evidence->window_s));
@@ -232,7 +307,7 @@ static void put_evidence(struct lt_lines *lines, const struct lt_report_site *si
 	if (verbose) {
 		lt_lines_printf(lines, "%s acquired, %s released, peak %s; ",
 				COUNT(site->acquired_count), COUNT(site->released_count),
-				lt_format_size((double)site->peak_size, in_bytes(site)).text);
+				lt_format_size((double)site->peak_size, in_bytes(site->unit)).text);
 		if (!isnan(evidence->p_value))
 			lt_lines_printf(lines, "p %s; ", lt_format_number(evidence->p_value).text);
 		if (isfinite(site->seconds_to_limit))
@@ -246,7 +321,7 @@ static void put_evidence(struct lt_lines *lines, const struct lt_report_site *si
 
 static bool has_stack(const struct lt_report_site *site, bool verbose)
 {
-	return verbose || looks[site->evidence.verdict].full;
+	return verbose || lt_looks[site->evidence.verdict].full;
 }
 
 static size_t shown_frames(const struct lt_report_site *site, bool verbose)
@@ -315,7 +390,7 @@ static void put_sites(struct lt_lines *lines, const struct lt_report *report, bo
 		size_t more = report->site_total - report->site_count;
 
 		lt_lines_printf(lines, "… %s more site%s (--top shows more)", COUNT(more),
-				plural(more));
+				lt_look_plural(more));
 		lt_lines_end(lines, 2);
 	}
 }
@@ -365,7 +440,7 @@ static void put_summary(struct lt_lines *lines, const struct lt_report *report)
 
 	lt_lines_blank(lines);
 	lt_lines_printf(lines, "summary: watched %s; %s site%s", DURATION(report->elapsed_s),
-			COUNT(report->site_total), plural(report->site_total));
+			COUNT(report->site_total), lt_look_plural(report->site_total));
 	for (int verdict = LT_VERDICT_LEAKING; verdict >= 0; verdict--) {
 		if (!report->verdict_counts[verdict])
 			continue;
@@ -378,7 +453,8 @@ static void put_summary(struct lt_lines *lines, const struct lt_report *report)
 			COUNT(totals->released_count), COUNT(totals->live_count));
 	if (totals->unknown_released)
 		lt_lines_printf(lines, "; %s release%s of memory not acquired since the attach",
-				COUNT(totals->unknown_released), plural(totals->unknown_released));
+				COUNT(totals->unknown_released),
+				lt_look_plural(totals->unknown_released));
 	lt_lines_end(lines, 2);
 }
 
@@ -390,7 +466,7 @@ void lt_export_text(const struct lt_report *report, const struct lt_text_style *
 				  .columns = style->columns < 80 ? 80 : style->columns };
 
 	put_title(&lines, report, style->verbose);
-	put_memory(&lines, report);
+	put_memory(&lines, report, style->verbose);
 	put_headline(&lines, report);
 	put_losses(&lines, report, style->verbose);
 	put_how_to_name(&lines, report, style->verbose);

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "model/mappings.h"
 #include "model/seen.h"
 #include "model/sites.h"
 
@@ -45,6 +46,7 @@ struct lt_model {
 	struct lt_live_set *live;
 	struct lt_sites *sites;
 	struct lt_seen *seen;
+	struct lt_mappings *mappings;
 	struct lt_model_totals totals;
 	uint64_t stash_sequence;
 	struct stash stash[STASH_SETS][STASH_WAYS];
@@ -69,6 +71,9 @@ int lt_model_new(uint64_t start_ns, struct lt_model **model)
 	err = lt_seen_new(&made->seen);
 	if (err)
 		return err;
+	err = lt_mappings_new(made->sites, &made->totals, &made->mappings);
+	if (err)
+		return err;
 	*model = lt_take_ptr(made);
 	return 0;
 }
@@ -78,6 +83,7 @@ void lt_model_free(struct lt_model *model)
 	if (!model)
 		return;
 	lt_live_set_free(model->live);
+	lt_mappings_free(model->mappings);
 	lt_sites_free(model->sites);
 	lt_seen_free(model->seen);
 	free(model);
@@ -299,11 +305,21 @@ int lt_model_apply(struct lt_model *model, const struct lt_event *event)
 		[LT_EVENT_RESTORE] = restore,
 		[LT_EVENT_STACK] = stack,
 	};
+	static void (*const range_handlers[])(struct lt_mappings *, const struct lt_event *,
+					      uint32_t) = {
+		[LT_EVENT_ACQUIRE] = lt_mappings_acquire,
+		[LT_EVENT_RELEASE] = lt_mappings_release,
+		[LT_EVENT_RESTORE] = lt_mappings_restore,
+		[LT_EVENT_STACK] = NULL, /* a stack is of no range */
+	};
 
 	if (event->type >= sizeof(handlers) / sizeof(handlers[0]) || !handlers[event->type])
 		return 0;
 	advance(model, event->time_ns);
-	handlers[event->type](model, event);
+	if (event->flags & LT_WIRE_F_RANGE && range_handlers[event->type])
+		range_handlers[event->type](model->mappings, event, model->now_s);
+	else
+		handlers[event->type](model, event);
 	return 0;
 }
 
@@ -347,9 +363,17 @@ void lt_model_oldest(const struct lt_model *model, uint32_t *births)
 	for (size_t i = 0; i < lt_sites_count(model->sites); i++)
 		births[i] = UINT32_MAX;
 	lt_live_set_each(model->live, lower_birth, births);
+	lt_mappings_oldest(model->mappings, births);
+}
+
+void lt_model_mapped(const struct lt_model *model, uint64_t start, uint64_t end,
+		     uint64_t bytes[LT_RANGE_CLASSES])
+{
+	lt_mappings_within(model->mappings, start, end, bytes);
 }
 
 size_t lt_model_memory(const struct lt_model *model)
 {
-	return sizeof(*model) + lt_live_set_memory(model->live) + lt_sites_memory(model->sites);
+	return sizeof(*model) + lt_live_set_memory(model->live) + lt_sites_memory(model->sites) +
+	       lt_mappings_memory(model->mappings);
 }

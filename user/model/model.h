@@ -39,6 +39,8 @@ struct lt_model_totals {
 	uint64_t address_reused;    /* acquires of a live id: a release was missed */
 	uint64_t restore_missed;
 	uint64_t sites_full, memory_full; /* acquires not kept */
+	/* Bytes mapped since the attach, and still mapped; only PLAIN ones are among the live_size */
+	uint64_t mapped_size[LT_RANGE_CLASSES];
 };
 
 struct lt_model;
@@ -64,6 +66,9 @@ uint32_t lt_model_seconds(const struct lt_model *model, uint64_t time_ns); /* si
  * lives.  One pass over the live set; births has room for lt_model_site_count() values.
  */
 void lt_model_oldest(const struct lt_model *model, uint32_t *births);
+/* Bytes in [start, end) that were mapped since the attach, by class. */
+void lt_model_mapped(const struct lt_model *model, uint64_t start, uint64_t end,
+		     uint64_t bytes[LT_RANGE_CLASSES]);
 size_t lt_model_memory(const struct lt_model *model);
 
 #endif

@@ -90,7 +90,10 @@ static void put_file(struct lt_buf *out, const struct lt_plan *plan, uint32_t in
 {
 	const struct lt_plan_file *file = &plan->files[index];
 
-	lt_buf_printf(out, "\n%s in ", file->family->name);
+	lt_buf_printf(out, "\n%s", file->family->name);
+	if (*file->prefix)
+		lt_buf_printf(out, " (%s...)", file->prefix);
+	lt_buf_str(out, " in ");
 	lt_utf8_clean(out, file->path);
 	lt_buf_str(out, "\n  build-id ");
 	for (size_t i = 0; i < file->build_id_len; i++)
@@ -108,8 +111,13 @@ void lt_plan_print(const struct lt_plan *plan, const struct lt_process *process,
 	lt_buf_str(out, ")\n");
 	for (uint32_t i = 0; i < plan->file_count; i++)
 		put_file(out, plan, i);
-	if (plan->skip_count)
+	if (plan->skip_count || !plan->probe_count)
 		lt_buf_str(out, "\nnot attached\n");
+	if (!plan->probe_count)
+		put_line(out, 2, "%s",
+			 process->bits32
+				 ? "32-bit programs are not traced"
+				 : "no allocator was found among the files that the process maps");
 	for (size_t i = 0; i < plan->skip_count; i++) {
 		indent(out, 2);
 		lt_utf8_clean(out, plan->skips[i].what);

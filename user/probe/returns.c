@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "elf/bounds.h"
+#include "probe/leads.h"
 
 #define MAX_FUNCTIONS 16 /* jumped to, one from the other: jemalloc's operator new has 4 */
 
@@ -38,6 +39,27 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct search *search, c
 	return -ENOTSUP;
 }
 
+static int look_at_symbol(void *context, const struct lt_image_symbol *symbol)
+{
+	struct function *function = context;
+
+	if (function->start - symbol->address >= symbol->size || symbol->size > LT_MAX_BOUNDS ||
+	    symbol->ifunc)
+		return 0;
+	function->end = symbol->address + symbol->size;
+	function->start = symbol->address;
+	return 1;
+}
+
+/* By unwind tables, else by symbols: static executables have no table to search. */
+static bool find_bounds(const struct search *search, uint64_t address, struct function *function)
+{
+	if (!lt_bounds_find(search->image, search->fd, address, &function->start, &function->end))
+		return true;
+	function->start = address;
+	return lt_image_each_function(search->image, look_at_symbol, function) == 1;
+}
+
 /* The function around the address is to be searched, too. */
 static int add_function(struct search *search, uint64_t address)
 {
@@ -49,7 +71,7 @@ static int add_function(struct search *search, uint64_t address)
 			return 0;
 	if (search->function_count == MAX_FUNCTIONS)
 		return refuse(search, "it ends in more than %d functions", MAX_FUNCTIONS);
-	if (lt_bounds_find(search->image, search->fd, address, &function->start, &function->end))
+	if (!find_bounds(search, address, function))
 		return refuse(search, "no end is known of the function at 0x%llx",
 			      (unsigned long long)address);
 	search->function_count++;
@@ -66,22 +88,34 @@ static int add_return(struct search *search, uint64_t address)
 	return 0;
 }
 
-/* Calls come back; what jumps away without saying where to cannot be followed. */
-static int look_at(struct search *search, uint64_t address, const ZydisDecodedInstruction *insn,
-		   const ZydisDecodedOperand *operands)
+/* A jump leads into a function of this file, if need be through the linker's tables. */
+static int follow_jump(struct search *search, const struct function *from, uint64_t address,
+		       const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *operands)
 {
-	ZyanU64 target;
+	ZyanU64 target = 0;
+	const char *name;
 
+	if (operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+	    ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(insn, &operands[0], address, &target)) &&
+	    target - from->start < from->end - from->start)
+		return 0;
+	target = lt_leads_follow(search->image, target ? target : address, NULL, &name);
+	if (!target || target == address)
+		return refuse(search, "the jump at 0x%llx may lead anywhere",
+			      (unsigned long long)address);
+	return add_function(search, target);
+}
+
+/* Calls come back; what jumps away without saying where to cannot be followed. */
+static int look_at(struct search *search, const struct function *from, uint64_t address,
+		   const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *operands)
+{
 	switch (insn->meta.category) {
 	case ZYDIS_CATEGORY_RET:
 		return add_return(search, address);
 	case ZYDIS_CATEGORY_COND_BR:
 	case ZYDIS_CATEGORY_UNCOND_BR:
-		if (operands[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE ||
-		    !ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(insn, &operands[0], address, &target)))
-			return refuse(search, "the jump at 0x%llx may lead anywhere",
-				      (unsigned long long)address);
-		return add_function(search, target);
+		return follow_jump(search, from, address, insn, operands);
 	default:
 		return 0;
 	}
@@ -107,7 +141,7 @@ static int search_function(struct search *search, const struct function *functio
 		if (!ZYAN_SUCCESS(status))
 			return refuse(search, "the code at 0x%llx does not decode",
 				      (unsigned long long)function->start + (uint64_t)at);
-		err = look_at(search, function->start + (uint64_t)at, &insn, operands);
+		err = look_at(search, function, function->start + (uint64_t)at, &insn, operands);
 	}
 	return err;
 }

@@ -256,11 +256,19 @@ int lt_process_memory(const struct lt_process *process, struct lt_memory_usage *
 	return 0;
 }
 
-int lt_process_thread_count(const struct lt_process *process, size_t *count)
+int lt_process_compare_pids(const void *a, const void *b)
+{
+	const pid_t *one = a, *other = b;
+
+	return (*one > *other) - (*one < *other);
+}
+
+int lt_process_threads(const struct lt_process *process, pid_t **result, size_t *count)
 {
 	int fd = openat(process->proc_fd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_lt_free_ pid_t *tids = NULL;
 	const struct dirent *entry;
-	size_t threads = 0;
+	size_t filled = 0, capacity = 0;
 	DIR *dir;
 
 	if (fd < 0)
@@ -270,12 +278,28 @@ int lt_process_thread_count(const struct lt_process *process, size_t *count)
 		close(fd);
 		return -ENOMEM;
 	}
-	while ((entry = readdir(dir)))
-		threads += entry->d_name[0] != '.';
+	while ((entry = readdir(dir))) {
+		pid_t *more;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		if (filled == capacity) {
+			capacity = capacity ? capacity * 2 : 64;
+			more = reallocarray(tids, capacity, sizeof(*tids));
+			if (!more) {
+				closedir(dir);
+				return -ENOMEM;
+			}
+			tids = more;
+		}
+		tids[filled++] = (pid_t)strtol(entry->d_name, NULL, 10);
+	}
 	closedir(dir);
-	if (!threads)
+	if (!filled)
 		return -ESRCH;
-	*count = threads;
+	qsort(tids, filled, sizeof(*tids), lt_process_compare_pids);
+	*result = lt_take_ptr(tids);
+	*count = filled;
 	return 0;
 }
 

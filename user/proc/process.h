@@ -45,7 +45,9 @@ struct lt_memory_usage {
 };
 
 int lt_process_memory(const struct lt_process *process, struct lt_memory_usage *usage);
-/* Number of threads, from /proc/PID/task. */
-int lt_process_thread_count(const struct lt_process *process, size_t *count);
+/* The ids of its threads, ascending, from /proc/PID/task; *tids is to be freed. */
+int lt_process_threads(const struct lt_process *process, pid_t **tids, size_t *count);
+/* For qsort() and bsearch(). */
+int lt_process_compare_pids(const void *a, const void *b);
 
 #endif

@@ -312,12 +312,21 @@ static int build_others(struct builder *b)
 	return 0;
 }
 
+static const struct lt_event_process never_observed = { 0 };
+
+static const struct lt_event_process *observed_now(const struct builder *b)
+{
+	return b->input->process ? b->input->process : &never_observed;
+}
+
+static const struct lt_event_process *observed_first(const struct builder *b)
+{
+	return b->input->process_first ? b->input->process_first : observed_now(b);
+}
+
 static void build_process(struct builder *b)
 {
-	static const struct lt_event_process none = { 0 };
-	const struct lt_event_process *now = b->input->process ? b->input->process : &none;
-	const struct lt_event_process *first = b->input->process_first ? b->input->process_first
-								       : now;
+	const struct lt_event_process *now = observed_now(b), *first = observed_first(b);
 	struct lt_report *report = b->report;
 
 	report->rss_bytes = now->rss_bytes;
@@ -330,24 +339,49 @@ static void build_process(struct builder *b)
 	report->collector_rss_bytes = now->collector_rss_bytes;
 }
 
+static void sum_growth(struct lt_report *report, const struct lt_evidence *evidence)
+{
+	double growth = evidence->growth_per_hour;
+
+	if (isnan(growth))
+		return;
+	report->growth_per_hour = isnan(report->growth_per_hour) ? growth
+								 : report->growth_per_hour + growth;
+	if (evidence->verdict == LT_VERDICT_LEAKING && growth > 0)
+		report->leaking_growth_per_hour += growth;
+}
+
 /* What only all sites together say, shown or not. */
 static void sum_sites(struct builder *b)
 {
 	struct lt_report *report = b->report;
-	uint64_t tracked = 0;
 
+	report->growth_per_hour = NAN;
 	for (size_t i = 0; i < b->count; i++) {
 		const struct lt_evidence *evidence = b->ranking[i].evidence;
+		const struct lt_site *site = b->ranking[i].site;
+		size_t kind = kind_index(site->kind);
 
 		report->verdict_counts[evidence->verdict]++;
-		if (!in_bytes(&lt_kind_infos[kind_index(b->ranking[i].site->kind)]))
+		report->kinds[kind].sites++;
+		report->kinds[kind].live_count += site->live_count;
+		report->kinds[kind].live_size += site->live_size;
+		if (!in_bytes(&lt_kind_infos[kind]))
 			continue;
-		tracked += b->ranking[i].site->live_size;
-		if (evidence->verdict == LT_VERDICT_LEAKING && evidence->growth_per_hour > 0)
-			report->leaking_growth_per_hour += evidence->growth_per_hour;
+		report->live_bytes += site->live_size;
+		sum_growth(report, evidence);
 	}
+}
+
+static void divide_growth(struct builder *b)
+{
+	struct lt_report *report = b->report;
+
+	lt_memory_divide(observed_first(b), observed_now(b), report->rss_growth_bytes,
+			 (double)report->kinds[kind_index(LT_KIND_HEAP)].live_size,
+			 &report->memory);
 	report->explained_ratio = report->rss_growth_bytes >= EXPLAINED_FROM
-					  ? (double)tracked / report->rss_growth_bytes
+					  ? report->memory.explained / report->rss_growth_bytes
 					  : NAN;
 }
 
@@ -360,8 +394,9 @@ static int build_target(struct builder *b)
 	report->interval_s = (double)target->interval_ns / NS_PER_S;
 	report->realtime_s = (double)(b->input->time_ns + target->realtime_offset_ns) / NS_PER_S;
 	report->target = (struct lt_report_target){
-		.pid = b->input->tgid,
+		.pid = target->pid ? target->pid : b->input->tgid,
 		.ns_pid = target->ns_pid,
+		.parent_pid = target->parent_pid,
 		.comm = lt_arena_strdup(b->arena, target->comm),
 		.exe = lt_arena_strdup(b->arena, target->exe),
 		.allocator = lt_arena_strdup(b->arena, target->allocator),
@@ -398,6 +433,7 @@ int lt_report_build(const struct lt_report_input *input, struct lt_report **repo
 	memcpy(made->report.counters, input->counters, sizeof(made->report.counters));
 	build_process(&b);
 	sum_sites(&b);
+	divide_growth(&b);
 	err = build_target(&b);
 	if (!err)
 		err = build_sites(&b);

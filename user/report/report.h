@@ -11,7 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/kind.h"
 #include "model/model.h"
+#include "report/memory.h"
 #include "symbol/store.h"
 #include "trend/verdict.h"
 
@@ -39,9 +41,15 @@ struct lt_report_site {
 	const char *stack_end; /* "" complete, else a phrase: "no frame pointer", ... */
 };
 
+struct lt_report_kind { /* all sites of a kind */
+	size_t sites;
+	uint64_t live_count, live_size;
+};
+
 struct lt_report_target {
 	uint32_t pid, ns_pid;
 	const char *comm, *exe, *allocator;
+	uint32_t parent_pid; /* 0: unknown */
 };
 
 struct lt_report_input {
@@ -72,8 +80,12 @@ struct lt_report {
 	struct lt_report_target target;
 	uint64_t rss_bytes, limit_bytes, available_bytes; /* 0: unknown */
 	double rss_growth_bytes; /* since the attach; NaN: never observed */
-	double explained_ratio;  /* tracked live bytes over RSS growth; NaN when RSS did not grow by
+	double explained_ratio;  /* memory.explained over RSS growth; NaN when RSS did not grow by
 				    >= 1 MiB; above 1 where blocks reuse old pages, or untouched */
+	struct lt_report_memory memory;
+	struct lt_report_kind kinds[LT_KINDS]; /* as lt_kind_infos */
+	uint64_t live_bytes;                   /* of the kinds that are measured in bytes */
+	double growth_per_hour;         /* bytes; all sites that have a slope; NaN: none has */
 	double leaking_growth_per_hour; /* bytes; all leaking sites, also those below the top */
 	struct lt_model_totals totals;
 	uint64_t counters[LT_COUNTER_COUNT];

@@ -109,6 +109,12 @@ static void code_string(struct codec *codec, const char **text)
 		*text = (const char *)bytes;
 }
 
+/* Fields that came with a later minor version end a payload: older files lack them all. */
+static bool has_more(const struct codec *codec)
+{
+	return !reading(codec) || codec->at < codec->end;
+}
+
 /* count words of which the scratch has room for all. */
 static void code_words(struct codec *codec, const uint64_t **words, size_t count)
 {
@@ -128,11 +134,18 @@ static void code_acquire(struct codec *codec, struct lt_event *event)
 	code_u64(codec, &event->acquire.id);
 	code_u64(codec, &event->acquire.size);
 	code_u64(codec, &event->acquire.stack_id);
+	check(codec, lt_decode_acquire_flags(event->flags), "its flags do not go together");
 }
 
 static void code_release(struct codec *codec, struct lt_event *event)
 {
 	code_u64(codec, &event->release.id);
+	if (!(event->flags & LT_WIRE_F_RANGE))
+		return;
+	code_u64(codec, &event->release.size);
+	code_u64(codec, &event->release.target);
+	check(codec, !event->release.target || event->type == LT_EVENT_RESTORE,
+	      "a release has a target");
 }
 
 static void code_stack(struct codec *codec, struct lt_event *event)
@@ -159,6 +172,11 @@ static void code_target(struct codec *codec, struct lt_event *event)
 	code_string(codec, &target->comm);
 	code_string(codec, &target->exe);
 	code_string(codec, &target->allocator);
+	if (!has_more(codec))
+		return;
+	code_u32(codec, &target->pid);
+	code_u32(codec, &target->parent_pid);
+	code_u32(codec, &target->shares);
 }
 
 static void code_module(struct codec *codec, struct lt_event *event)
@@ -230,6 +248,22 @@ static void code_counters(struct codec *codec, struct lt_event *event)
 	counters->count = LT_COUNTER_COUNT;
 }
 
+/* A newer leaktrace may tell more kinds apart than this one does. */
+static void code_resident(struct codec *codec, struct lt_event_process *process)
+{
+	uint16_t count = process->resident_count;
+
+	code_u16(codec, &count);
+	check(codec, count <= LT_RESIDENT_COUNT || (reading(codec) && codec->file->newer),
+	      "a process has too many kinds of resident memory");
+	for (uint16_t i = 0; i < count && !codec->error; i++) {
+		uint64_t ignored, *bytes = i < LT_RESIDENT_COUNT ? &process->resident[i] : &ignored;
+
+		code_u64(codec, bytes);
+	}
+	process->resident_count = count < LT_RESIDENT_COUNT ? count : LT_RESIDENT_COUNT;
+}
+
 static void code_process(struct codec *codec, struct lt_event *event)
 {
 	code_u64(codec, &event->process.rss_bytes);
@@ -237,6 +271,10 @@ static void code_process(struct codec *codec, struct lt_event *event)
 	code_u64(codec, &event->process.available_bytes);
 	code_u64(codec, &event->process.collector_cpu_ns);
 	code_u64(codec, &event->process.collector_rss_bytes);
+	if (!has_more(codec))
+		return;
+	code_u64(codec, &event->process.swap_bytes);
+	code_resident(codec, &event->process);
 }
 
 static void code_sample(struct codec *codec, struct lt_event *event)
@@ -258,15 +296,18 @@ static void code_end(struct codec *codec, struct lt_event *event)
 	check(codec, event->end.reason <= LT_END_TRUNCATED, "the reason of an end is unknown");
 }
 
+#define RELEASE_FLAGS (LT_WIRE_F_REALLOC | LT_WIRE_F_RANGE)
+#define ACQUIRE_FLAGS (RELEASE_FLAGS | LT_WIRE_F_PROTECT | LT_WIRE_F_CLASS)
+
 /* One row per event type. */
 static const struct row {
 	void (*code)(struct codec *codec, struct lt_event *event);
 	bool has_kind;
 	uint8_t flags; /* that may be set */
 } rows[] = {
-	[LT_EVENT_ACQUIRE] = { code_acquire, true, LT_WIRE_F_REALLOC },
-	[LT_EVENT_RELEASE] = { code_release, true, LT_WIRE_F_REALLOC },
-	[LT_EVENT_RESTORE] = { code_release, true, LT_WIRE_F_REALLOC },
+	[LT_EVENT_ACQUIRE] = { code_acquire, true, ACQUIRE_FLAGS },
+	[LT_EVENT_RELEASE] = { code_release, true, RELEASE_FLAGS },
+	[LT_EVENT_RESTORE] = { code_release, true, RELEASE_FLAGS },
 	[LT_EVENT_STACK] = { code_stack, true, 0 },
 	[LT_EVENT_TARGET] = { code_target, false, 0 },
 	[LT_EVENT_MODULE] = { code_module, false, 0 },
@@ -276,6 +317,8 @@ static const struct row {
 	[LT_EVENT_SAMPLE] = { code_sample, false, 0 },
 	[LT_EVENT_REPORT] = { code_report, false, 0 },
 	[LT_EVENT_END] = { code_end, false, 0 },
+	[LT_EVENT_UNSHARE] = { code_sample, false, 0 },
+	[LT_EVENT_GONE] = { code_sample, false, 0 }, /* nothing more to say */
 };
 
 static const struct row *row_of(uint16_t type)

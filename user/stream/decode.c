@@ -2,11 +2,14 @@
 #include "stream/decode.h"
 
 #include <errno.h>
+#include <string.h>
 
 static int fill_acquire(const void *data, size_t size, struct lt_event *event)
 {
 	const struct lt_wire_acquire *wire = data;
 
+	if (!lt_decode_acquire_flags(wire->header.flags))
+		return -EBADMSG;
 	event->acquire = (struct lt_event_acquire){ wire->id, wire->size, wire->stack_id };
 	return 0;
 }
@@ -15,7 +18,18 @@ static int fill_release(const void *data, size_t size, struct lt_event *event)
 {
 	const struct lt_wire_release *wire = data;
 
-	event->release.id = wire->id;
+	event->release = (struct lt_event_release){ .id = wire->id };
+	return 0;
+}
+
+static int fill_range(const void *data, size_t size, struct lt_event *event)
+{
+	const struct lt_wire_range *wire = data;
+
+	if (!(wire->header.flags & LT_WIRE_F_RANGE) ||
+	    (wire->target && wire->header.type != LT_WIRE_RANGE_RESTORE))
+		return -EBADMSG;
+	event->release = (struct lt_event_release){ wire->id, wire->size, wire->target };
 	return 0;
 }
 
@@ -34,6 +48,22 @@ static int fill_stack(const void *data, size_t size, struct lt_event *event)
 	return 0;
 }
 
+static int fill_life(const void *data, size_t size, struct lt_event *event)
+{
+	const struct lt_wire_life *wire = data;
+	uint8_t type = wire->header.type;
+
+	if (wire->reserved || !wire->header.process ||
+	    !memchr(wire->comm, '\0', sizeof(wire->comm)) || (type == LT_WIRE_FORK && !wire->process))
+		return -EBADMSG;
+	event->life = (struct lt_event_life){ .what = type,
+					      .process = wire->process,
+					      .pid = wire->pid,
+					      .status = wire->status,
+					      .comm = wire->comm };
+	return 0;
+}
+
 static const struct {
 	uint8_t event;
 	uint8_t flags; /* that may be set */
@@ -41,12 +71,19 @@ static const struct {
 	size_t size;
 	int (*fill)(const void *data, size_t size, struct lt_event *event);
 } shapes[] = {
-	[LT_WIRE_ACQUIRE] = { LT_EVENT_ACQUIRE, LT_WIRE_F_REALLOC, false,
+	[LT_WIRE_ACQUIRE] = { LT_EVENT_ACQUIRE, UINT8_MAX, false,
 			      sizeof(struct lt_wire_acquire), fill_acquire },
 	[LT_WIRE_RELEASE] = { LT_EVENT_RELEASE, LT_WIRE_F_REALLOC, false,
 			      sizeof(struct lt_wire_release), fill_release },
 	[LT_WIRE_RESTORE] = { LT_EVENT_RESTORE, LT_WIRE_F_REALLOC, false,
 			      sizeof(struct lt_wire_release), fill_release },
+	[LT_WIRE_EXEC] = { LT_EVENT_LIFE, 0, false, sizeof(struct lt_wire_life), fill_life },
+	[LT_WIRE_EXIT] = { LT_EVENT_LIFE, 0, false, sizeof(struct lt_wire_life), fill_life },
+	[LT_WIRE_FORK] = { LT_EVENT_LIFE, 0, false, sizeof(struct lt_wire_life), fill_life },
+	[LT_WIRE_RANGE_RELEASE] = { LT_EVENT_RELEASE, LT_WIRE_F_RANGE | LT_WIRE_F_REALLOC, false,
+				    sizeof(struct lt_wire_range), fill_range },
+	[LT_WIRE_RANGE_RESTORE] = { LT_EVENT_RESTORE, LT_WIRE_F_RANGE | LT_WIRE_F_REALLOC, false,
+				    sizeof(struct lt_wire_range), fill_range },
 	[LT_WIRE_STACK] = { LT_EVENT_STACK, 0, true, sizeof(struct lt_wire_stack), fill_stack },
 };
 
@@ -60,13 +97,15 @@ int lt_decode_wire(const void *data, size_t size, struct lt_event *event)
 		return -EBADMSG;
 	shape = &shapes[header->type];
 	if (!shape->fill || size < shape->size || (size > shape->size && !shape->has_tail) ||
-	    (header->flags & ~shape->flags) || !lt_decode_kind_known(header->kind) ||
+	    (header->flags & ~shape->flags) ||
+	    (shape->event == LT_EVENT_LIFE ? header->kind != LT_KIND_NONE
+					   : !lt_decode_kind_known(header->kind)) ||
 	    shape->fill(data, size, event))
 		return -EBADMSG;
 	event->type = shape->event;
 	event->kind = header->kind;
 	event->flags = header->flags;
-	event->tgid = header->tgid;
+	event->tgid = header->process;
 	event->time_ns = header->time_ns;
 	return 0;
 }

@@ -21,6 +21,14 @@ static inline bool lt_decode_kind_known(uint8_t kind)
 	return known[kind];
 }
 
+/* Whether flags may stand together in an acquire: what tells of a range needs one. */
+static inline bool lt_decode_acquire_flags(uint8_t flags)
+{
+	return flags & LT_WIRE_F_RANGE
+		       ? !(flags & ~(LT_WIRE_F_RANGE | LT_WIRE_F_PROTECT | LT_WIRE_F_CLASS))
+		       : !(flags & ~LT_WIRE_F_REALLOC);
+}
+
 /*
  * 0 and *event filled (it borrows from data), or -EBADMSG with *event untouched.
  * data is aligned to 8, as ring buffers give it.  The exit of the process comes as LT_EVENT_END.

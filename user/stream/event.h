@@ -36,6 +36,7 @@ enum lt_event_type {
 	LT_EVENT_RELEASE = 2,
 	LT_EVENT_RESTORE = 3,
 	LT_EVENT_STACK = 4,
+	LT_EVENT_LIFE = 15,   /* a process starts or ends; never in a recording */
 	LT_EVENT_TARGET = 16,   /* from the session: first of a process generation */
 	LT_EVENT_MODULE = 17,   /* an executable mapping appeared */
 	LT_EVENT_SYMBOL = 18,   /* what an address means */
@@ -44,6 +45,8 @@ enum lt_event_type {
 	LT_EVENT_SAMPLE = 21,   /* once a second: series and cohorts advance */
 	LT_EVENT_REPORT = 22,   /* freeze and print a report */
 	LT_EVENT_END = 23,      /* no more events of this process, and why */
+	LT_EVENT_UNSHARE = 25,  /* it has mapped other code: its MODULEs are its own from now on */
+	LT_EVENT_GONE = 24,     /* behind its END and last REPORT: the process is only summed up */
 };
 
 struct lt_event_acquire {
@@ -52,8 +55,16 @@ struct lt_event_acquire {
 	uint64_t stack_id;
 };
 
+struct lt_event_life {    /* struct lt_wire_life */
+	uint32_t what;    /* LT_WIRE_FORK, LT_WIRE_EXEC or LT_WIRE_EXIT */
+	uint32_t process; /* FORK, EXEC: the number of the new one; 0: it is not followed */
+	uint32_t pid, status;
+	const char *comm;
+};
+
 struct lt_event_release { /* also RESTORE */
 	uint64_t id;
+	uint64_t size, target; /* as in struct lt_wire_range, with LT_WIRE_F_RANGE; else 0 */
 };
 
 struct lt_event_stack {
@@ -71,6 +82,11 @@ struct lt_event_target {
 	const char *comm;
 	const char *exe;       /* path as the kernel shows it */
 	const char *allocator; /* family name from the plan, e.g. "glibc" */
+	/* Not in recordings before format 1.1: 0. */
+	uint32_t pid;        /* as our /proc names it; 0: the event's tgid */
+	uint32_t parent_pid; /* likewise; 0: not known, or its parent is not of this session */
+	uint32_t shares;     /* tgid of the process whose MODULEs and SYMBOLs are its own as well: it was
+				forked off it; 0: none */
 };
 
 struct lt_event_module {
@@ -100,12 +116,38 @@ struct lt_event_counters {
 	uint32_t count;         /* may be less than LT_COUNTER_COUNT in old recordings */
 };
 
+/*
+ * Where a resident page lies, as /proc/PID/smaps tells it.  Positions are in recordings:
+ * append-only.
+ */
+enum lt_resident {
+	LT_RESIDENT_HEAP,      /* [heap]: what brk() made */
+	LT_RESIDENT_ANONYMOUS, /* other private memory of no file */
+	LT_RESIDENT_STACK,     /* [stack]: the first thread's */
+	LT_RESIDENT_COPIED,    /* private copies of a file's data pages: global variables */
+	LT_RESIDENT_FILE,
+	LT_RESIDENT_SHARED, /* memory shared without a file: memfd, System V, /dev/shm */
+	LT_RESIDENT_OTHER,  /* what the kernel maps itself; code with breakpoints, such as probes */
+	/* Whatever it is, in a mapping that is tracked since it was made: by enum lt_range_class. */
+	LT_RESIDENT_MAPPED,
+	LT_RESIDENT_MAPPED_PLAIN = LT_RESIDENT_MAPPED,
+	LT_RESIDENT_MAPPED_ALLOCATOR,
+	LT_RESIDENT_MAPPED_STACK,
+	LT_RESIDENT_MAPPED_RESERVED,
+	LT_RESIDENT_COUNT,
+};
+
 struct lt_event_process {
-	uint64_t rss_bytes;        /* smaps_rollup Rss, else statm */
+	uint64_t rss_bytes;        /* the sum of resident; else smaps_rollup Rss, else statm */
 	uint64_t limit_bytes;      /* the nearest of cgroup limit and machine; 0: unknown */
 	uint64_t available_bytes;  /* until that limit, now; 0: unknown */
 	uint64_t collector_cpu_ns; /* our own cost, cumulative */
 	uint64_t collector_rss_bytes;
+	/* Not in recordings before format 1.1: 0. */
+	uint64_t swap_bytes;
+	/* How many of resident are known: none, those before LT_RESIDENT_MAPPED, or all. */
+	uint16_t resident_count;
+	uint64_t resident[LT_RESIDENT_COUNT]; /* bytes; they add up to rss_bytes */
 };
 
 struct lt_event_report {
@@ -130,10 +172,11 @@ struct lt_event {
 	uint8_t type;  /* enum lt_event_type */
 	uint8_t kind;  /* enum lt_kind, or 0 */
 	uint8_t flags; /* enum lt_wire_flags */
-	uint32_t tgid; /* in the initial pid namespace */
+	uint32_t tgid; /* number of the process: its pid, or one of its own if it was born later */
 	uint64_t time_ns;
 	union {
 		struct lt_event_acquire acquire;
+		struct lt_event_life life;
 		struct lt_event_release release;
 		struct lt_event_stack stack;
 		struct lt_event_target target;

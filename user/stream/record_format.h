@@ -30,7 +30,7 @@
 #define LT_RECORD_MAGIC "LTREC\n\x1a"
 
 #define LT_RECORD_MAJOR 1
-#define LT_RECORD_MINOR 0
+#define LT_RECORD_MINOR 1
 
 #define LT_RECORD_FILE_HEADER 24
 #define LT_RECORD_HEADER      24

@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include "base/cleanup.h"
@@ -26,6 +29,7 @@ struct identity {
 	size_t build_id_len; /* 0: go by crc */
 	uint32_t crc;
 	int not_fd; /* -1, or the file itself, which a debuglink may name */
+	const struct lt_debug_places *places; /* where it is looked for */
 };
 
 LT_CLEANUP(Elf *, elf_end)
@@ -64,26 +68,46 @@ static bool crc_agrees(int fd, const struct identity *identity)
 	return false;
 }
 
+/* The target's links are followed inside of its root or not at all. */
+static int open_in_root(int root_fd, const char *path)
+{
+	struct open_how how = {
+		.flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+	};
+
+	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+}
+
+/* Takes the inode's fd, which may be -1. */
+static int verify(const struct identity *identity, int taken_fd)
+{
+	_lt_close_ int inode_fd = taken_fd;
+	_lt_close_ int fd = inode_fd < 0 ? -ENOENT : lt_regular_reopen(inode_fd);
+
+	if (fd < 0 || (identity->not_fd >= 0 && same_file(fd, identity->not_fd)))
+		return -ENOENT;
+	if (identity->build_id_len ? !build_id_agrees(fd, identity) : !crc_agrees(fd, identity))
+		return -ENOENT;
+	return lt_take_fd(&fd);
+}
+
 __attribute__((format(printf, 2, 3))) static int open_verified(const struct identity *identity,
 							       const char *format, ...)
 {
-	_lt_close_ int inode_fd = -1, fd = -1;
 	char path[PATH_MAX];
 	va_list arguments;
-	int len;
+	int len, fd;
 
 	va_start(arguments, format);
 	len = vsnprintf(path, sizeof(path), format, arguments);
 	va_end(arguments);
 	if (len < 0 || (size_t)len >= sizeof(path))
 		return -ENOENT;
-	inode_fd = open(path, O_PATH | O_CLOEXEC);
-	fd = inode_fd < 0 ? -ENOENT : lt_regular_reopen(inode_fd);
-	if (fd < 0 || (identity->not_fd >= 0 && same_file(fd, identity->not_fd)))
-		return -ENOENT;
-	if (identity->build_id_len ? !build_id_agrees(fd, identity) : !crc_agrees(fd, identity))
-		return -ENOENT;
-	return lt_take_fd(&fd);
+	fd = verify(identity, open(path, O_PATH | O_CLOEXEC));
+	if (fd < 0 && identity->places->root_fd >= 0)
+		fd = verify(identity, open_in_root(identity->places->root_fd, path));
+	return fd;
 }
 
 static int open_by_build_id(const struct identity *identity)
@@ -98,8 +122,9 @@ static int open_by_build_id(const struct identity *identity)
 }
 
 /* The last resort. */
-static int fetch(struct lt_debuginfod *server, const struct identity *identity)
+static int fetch(const struct identity *identity)
 {
+	struct lt_debuginfod *server = identity->places->server;
 	_lt_close_ int fd = -1;
 
 	if (!server || identity->build_id_len < MIN_BUILD_ID)
@@ -125,9 +150,9 @@ static int open_by_link(const struct identity *identity, const char *name, const
 	return fd;
 }
 
-int lt_debugfile_open(Elf *elf, int fd, const char *path, struct lt_debuginfod *server)
+int lt_debugfile_open(Elf *elf, int fd, const char *path, const struct lt_debug_places *places)
 {
-	struct identity identity = { .not_fd = fd };
+	struct identity identity = { .not_fd = fd, .places = places };
 	const void *build_id = NULL;
 	ssize_t build_id_len = dwelf_elf_gnu_build_id(elf, &build_id);
 	GElf_Word crc = 0;
@@ -142,12 +167,12 @@ int lt_debugfile_open(Elf *elf, int fd, const char *path, struct lt_debuginfod *
 	found = open_by_build_id(&identity);
 	if (found < 0 && name)
 		found = open_by_link(&identity, name, path);
-	return found < 0 ? fetch(server, &identity) : found;
+	return found < 0 ? fetch(&identity) : found;
 }
 
-int lt_debugfile_open_supplement(Dwarf *dwarf, struct lt_debuginfod *server)
+int lt_debugfile_open_supplement(Dwarf *dwarf, const struct lt_debug_places *places)
 {
-	struct identity identity = { .not_fd = -1 };
+	struct identity identity = { .not_fd = -1, .places = places };
 	const void *build_id = NULL;
 	const char *name = NULL;
 	ssize_t len = dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &build_id);
@@ -162,5 +187,5 @@ int lt_debugfile_open_supplement(Dwarf *dwarf, struct lt_debuginfod *server)
 	fd = open_by_build_id(&identity);
 	if (fd < 0 && name[0] == '/')
 		fd = open_verified(&identity, "%s", name);
-	return fd < 0 ? fetch(server, &identity) : fd;
+	return fd < 0 ? fetch(&identity) : fd;
 }

@@ -203,12 +203,12 @@ static int index_units(struct lt_lines *lines)
  * libdw would by itself open whatever path the file names as its supplement; so either a checked
  * one is in place, or the debug information is not used.
  */
-static int open_supplement(struct lt_lines *lines, struct lt_debuginfod *server,
+static int open_supplement(struct lt_lines *lines, const struct lt_debug_places *places,
 			   uint64_t *budget_bytes)
 {
 	const void *build_id;
 	const char *name;
-	int fd = lt_debugfile_open_supplement(lines->dwarf, server);
+	int fd = lt_debugfile_open_supplement(lines->dwarf, places);
 
 	if (fd == -ENODATA)
 		return 0;
@@ -228,7 +228,7 @@ static int open_supplement(struct lt_lines *lines, struct lt_debuginfod *server,
 	return 0;
 }
 
-int lt_lines_open(struct lt_lines **lines, Elf *elf, struct lt_debuginfod *server,
+int lt_lines_open(struct lt_lines **lines, Elf *elf, const struct lt_debug_places *places,
 		  uint64_t *budget_bytes)
 {
 	_lt_cleanup_(lt_lines_close_p) struct lt_lines *opened = NULL;
@@ -247,7 +247,7 @@ int lt_lines_open(struct lt_lines **lines, Elf *elf, struct lt_debuginfod *serve
 	opened->dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
 	if (!opened->dwarf || !strings_end(elf))
 		return -ENODATA;
-	error = open_supplement(opened, server, &left_bytes);
+	error = open_supplement(opened, places, &left_bytes);
 	if (error)
 		return error == -E2BIG ? error : -ENODATA;
 	error = index_units(opened);

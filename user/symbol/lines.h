@@ -14,18 +14,18 @@
 #include <stdint.h>
 
 #include "stream/event.h"
-#include "symbol/debuginfod.h"
+#include "symbol/debugfile.h"
 
 struct lt_lines;
 
 bool lt_lines_present(Elf *elf); /* has .debug_info */
 
 /*
- * elf must outlive the result.  server (or NULL) is asked for its supplementary file. *budget_bytes
+ * elf must outlive the result.  Its supplementary file is looked for in places. *budget_bytes
  * is lessened by the memory that its sections take; -E2BIG when it does not suffice (or one section
  * is too large), -ENODATA without (usable) debug information.
  */
-int lt_lines_open(struct lt_lines **lines, Elf *elf, struct lt_debuginfod *server,
+int lt_lines_open(struct lt_lines **lines, Elf *elf, const struct lt_debug_places *places,
 		  uint64_t *budget_bytes);
 void lt_lines_close(struct lt_lines *lines);
 

@@ -3,6 +3,7 @@
 
 #include <elfutils/libdwelf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <gelf.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -62,8 +63,8 @@ struct lt_resolver {
 	struct module *modules; /* a later one takes the addresses of an earlier one */
 	size_t count, capacity;
 	uint64_t debug_budget_bytes;
-	struct lt_perfmap *perfmap;                         /* NULL: no process given */
-	struct lt_debuginfod *debuginfod;                   /* NULL: not to be asked */
+	struct lt_perfmap *perfmap; /* NULL: no process given */
+	struct lt_debug_places places;
 	struct lt_source_frame frames[LT_MAX_INLINE_DEPTH]; /* the last result; strings owned */
 	size_t frame_count;
 };
@@ -104,6 +105,7 @@ int lt_resolver_new(struct lt_resolver **resolver)
 	if (!made)
 		return -ENOMEM;
 	made->debug_budget_bytes = MAX_DEBUG_BYTES;
+	made->places.root_fd = -1;
 	*resolver = made;
 	return 0;
 }
@@ -116,7 +118,8 @@ void lt_resolver_free(struct lt_resolver *resolver)
 		put_file(resolver->modules[i].file);
 	free_strings(resolver->frames, resolver->frame_count);
 	lt_perfmap_free(resolver->perfmap);
-	lt_debuginfod_free(resolver->debuginfod);
+	lt_close_p(&resolver->places.root_fd);
+	lt_debuginfod_free(resolver->places.server);
 	free(resolver->modules);
 	free(resolver);
 }
@@ -130,6 +133,9 @@ int lt_resolver_set_process(struct lt_resolver *resolver, const struct lt_proces
 		return error;
 	lt_perfmap_free(resolver->perfmap);
 	resolver->perfmap = perfmap;
+	lt_close_p(&resolver->places.root_fd);
+	resolver->places.root_fd = openat(process->proc_fd, "root",
+					  O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return 0;
 }
 
@@ -140,15 +146,15 @@ int lt_resolver_set_debuginfod(struct lt_resolver *resolver, const char *urls, s
 
 	if (err)
 		return err;
-	lt_debuginfod_free(resolver->debuginfod);
-	resolver->debuginfod = debuginfod;
+	lt_debuginfod_free(resolver->places.server);
+	resolver->places.server = debuginfod;
 	return 0;
 }
 
 void lt_resolver_stop_network(struct lt_resolver *resolver)
 {
-	if (resolver->debuginfod)
-		lt_debuginfod_stop(resolver->debuginfod);
+	if (resolver->places.server)
+		lt_debuginfod_stop(resolver->places.server);
 }
 
 static bool same_content(const struct identity *a, const struct identity *b)
@@ -339,14 +345,14 @@ static void load_file(struct lt_resolver *resolver, struct file *file)
 
 	if (!lt_lines_present(file->elf))
 		file->debug_fd = lt_debugfile_open(file->elf, file->fd, file->path,
-						   resolver->debuginfod);
+						   &resolver->places);
 	if (file->debug_fd >= 0)
 		file->debug_elf = open_elf(file->debug_fd);
 	else if (!lt_debugdata_read(file->elf, &file->mini_image, budget_bytes))
 		file->mini_elf =
 			take_program(elf_memory(file->mini_image.data, file->mini_image.len));
 	if (lt_lines_open(&file->lines, file->debug_elf ? file->debug_elf : file->elf,
-			  resolver->debuginfod, budget_bytes) == -E2BIG)
+			  &resolver->places, budget_bytes) == -E2BIG)
 		lt_warn("debug information of %s is too large: functions only", file->path);
 	file->debug_bytes = before - *budget_bytes;
 	lt_functions_load(&file->functions, (Elf *[]){ file->elf, file->debug_elf, file->mini_elf },

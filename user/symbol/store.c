@@ -30,6 +30,7 @@ struct lt_symbol_store {
 	size_t added; /* accepted by add_module: what LT_MAX_MODULES bounds */
 	struct name *names;
 	struct symbol *symbols;
+	unsigned int holders;
 };
 
 int lt_symbol_store_new(struct lt_symbol_store **store)
@@ -38,8 +39,15 @@ int lt_symbol_store_new(struct lt_symbol_store **store)
 
 	if (!made)
 		return -ENOMEM;
+	made->holders = 1;
 	*store = made;
 	return 0;
+}
+
+struct lt_symbol_store *lt_symbol_store_hold(struct lt_symbol_store *store)
+{
+	store->holders++;
+	return store;
 }
 
 void lt_symbol_store_free(struct lt_symbol_store *store)
@@ -47,7 +55,7 @@ void lt_symbol_store_free(struct lt_symbol_store *store)
 	struct symbol *symbol, *next_symbol;
 	struct name *name, *next_name;
 
-	if (!store)
+	if (!store || --store->holders)
 		return;
 	HASH_ITER(hh, store->symbols, symbol, next_symbol) {
 		HASH_DEL(store->symbols, symbol);

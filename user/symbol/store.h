@@ -22,6 +22,8 @@ struct lt_module {
 };
 
 int lt_symbol_store_new(struct lt_symbol_store **store);
+/* Forked processes share one: each holds it, and the last to free it does. */
+struct lt_symbol_store *lt_symbol_store_hold(struct lt_symbol_store *store);
 void lt_symbol_store_free(struct lt_symbol_store *store);
 
 /*

@@ -53,8 +53,9 @@ static void free_nothing(void *context)
 {
 }
 
-static int on_report(void *context, const struct lt_report *report)
+static int on_report(void *context, struct lt_report *report)
 {
+	lt_report_free(report);
 	return 0;
 }
 
@@ -84,7 +85,7 @@ static void set_up(struct fixture *fixture)
 	*fixture = (struct fixture){ .gate = PTHREAD_MUTEX_INITIALIZER };
 	assert_int_equal(lt_pipeline_new(&fixture->pipeline, &options), 0);
 	assert_int_equal(lt_symbolizer_new_with(&fixture->naming.symbolizer, &lookups), 0);
-	fixture->naming.pipeline = fixture->pipeline;
+	fixture->naming.symbols = lt_pipeline_symbols(fixture->pipeline);
 	apply(fixture,
 	      (struct lt_event){ .type = LT_EVENT_TARGET,
 				 .target = { .comm = "c", .exe = "/c", .allocator = "" } });
@@ -134,8 +135,8 @@ static void test_each_address_is_asked_once(void **state)
 	assert_false(lt_naming_awaited(&fixture.naming, 1 * S));
 	fixture.jit_named = true;
 	pthread_mutex_lock(&fixture.gate);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 1 * S), 0);
-	assert_int_equal(lt_naming_ask_last(&fixture.naming, 1 * S, true), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, fixture.pipeline, 1 * S), 0);
+	assert_int_equal(lt_naming_ask_last(&fixture.naming, fixture.pipeline, 1 * S, true), 0);
 	assert_int_equal(lt_symbolizer_pending(fixture.naming.symbolizer), 3);
 	assert_true(lt_naming_awaited(&fixture.naming, 1 * S));
 	pthread_mutex_unlock(&fixture.gate);
@@ -145,7 +146,7 @@ static void test_each_address_is_asked_once(void **state)
 	assert_int_equal(fixture.emitted[1], NAMELESS);
 	assert_int_equal(fixture.emitted[2], JIT);
 	assert_false(lt_naming_awaited(&fixture.naming, 1 * S));
-	assert_int_equal(lt_naming_ask(&fixture.naming, 2 * S), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, fixture.pipeline, 2 * S), 0);
 	assert_int_equal(lt_symbolizer_pending(fixture.naming.symbolizer), 0);
 	assert_int_equal(fixture.looked_up, 3);
 	tear_down(&fixture);
@@ -156,19 +157,19 @@ static void test_code_made_at_run_time_gets_its_name_later(void **state)
 	struct fixture fixture;
 
 	set_up(&fixture);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 1 * S), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, fixture.pipeline, 1 * S), 0);
 	emit_all(&fixture);
 	assert_int_equal(fixture.emitted_count, 2);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 2 * S), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, fixture.pipeline, 2 * S), 0);
 	assert_int_equal(lt_symbolizer_pending(fixture.naming.symbolizer), 1);
 	emit_all(&fixture);
 	assert_int_equal(fixture.emitted_count, 0);
 	fixture.jit_named = true;
-	assert_int_equal(lt_naming_ask(&fixture.naming, 3 * S), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, fixture.pipeline, 3 * S), 0);
 	emit_all(&fixture);
 	assert_int_equal(fixture.emitted_count, 1);
 	assert_int_equal(fixture.emitted[0], JIT);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 4 * S), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, fixture.pipeline, 4 * S), 0);
 	assert_int_equal(lt_symbolizer_pending(fixture.naming.symbolizer), 0);
 	tear_down(&fixture);
 }
@@ -179,18 +180,18 @@ static void test_patience_has_an_end(void **state)
 
 	set_up(&fixture);
 	pthread_mutex_lock(&fixture.gate);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 100 * S), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, fixture.pipeline, 100 * S), 0);
 	assert_true(lt_naming_awaited(&fixture.naming, 103 * S));
 	assert_false(lt_naming_awaited(&fixture.naming, 160 * S));
 	/* Asked again behind the same file: the next report does not wait as long once more. */
-	assert_int_equal(lt_naming_ask(&fixture.naming, 160 * S), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, fixture.pipeline, 160 * S), 0);
 	assert_false(lt_naming_awaited(&fixture.naming, 160 * S));
 	pthread_mutex_unlock(&fixture.gate);
 	emit_all(&fixture);
 	assert_int_equal(fixture.emitted_count, 2);
 	/* All were answered: a new wait. */
 	pthread_mutex_lock(&fixture.gate);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 200 * S), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, fixture.pipeline, 200 * S), 0);
 	assert_true(lt_naming_awaited(&fixture.naming, 201 * S));
 	pthread_mutex_unlock(&fixture.gate);
 	tear_down(&fixture);
@@ -202,10 +203,10 @@ static void test_the_last_report_waits_for_longer_but_not_for_ever(void **state)
 
 	set_up(&fixture);
 	pthread_mutex_lock(&fixture.gate);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 100 * S), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, fixture.pipeline, 100 * S), 0);
 	assert_false(lt_naming_awaited(&fixture.naming, 1000 * S));
 	/* However long others waited before. */
-	assert_int_equal(lt_naming_ask_last(&fixture.naming, 1000 * S, false), 0);
+	assert_int_equal(lt_naming_ask_last(&fixture.naming, fixture.pipeline, 1000 * S, false), 0);
 	assert_true(lt_naming_awaited(&fixture.naming, 1059 * S));
 	assert_false(lt_naming_awaited(&fixture.naming, 1060 * S));
 	pthread_mutex_unlock(&fixture.gate);
@@ -231,7 +232,7 @@ static void test_a_wait_is_told_without_a_file(void **state)
 	assert_true(fixture.naming.told_wait);
 	assert_int_equal(fixture.naming.told.len, 0);
 	/* What can be done about it is said anew. */
-	assert_int_equal(lt_naming_ask_last(&fixture.naming, 104 * S, false), 0);
+	assert_int_equal(lt_naming_ask_last(&fixture.naming, fixture.pipeline, 104 * S, false), 0);
 	assert_false(fixture.naming.told_wait);
 	pthread_mutex_unlock(&fixture.gate);
 	emit_all(&fixture);
@@ -247,7 +248,7 @@ static void test_the_file_waited_for_is_told(void **state)
 
 	set_up(&fixture);
 	pthread_mutex_lock(&fixture.gate);
-	assert_int_equal(lt_naming_ask(&fixture.naming, 100 * S), 0);
+	assert_int_equal(lt_naming_ask(&fixture.naming, fixture.pipeline, 100 * S), 0);
 	while (!lt_symbolizer_current(fixture.naming.symbolizer, &pc))
 		poll(NULL, 0, 1);
 	lt_naming_tell(&fixture.naming, 101 * S);

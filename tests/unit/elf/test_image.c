@@ -111,6 +111,59 @@ static void test_undefined_is_not_defined(void **state)
 	lt_image_close(image);
 }
 
+struct slots {
+	uint64_t bias;
+	int malloc_slots, resolvers;
+	const struct lt_image *image;
+};
+
+static int look_at_slot(void *context, const struct lt_image_slot *slot)
+{
+	struct slots *slots = context;
+	struct lt_image_slot found;
+
+	slots->resolvers += slot->resolver != 0;
+	assert_true(lt_image_slot_at(slots->image, slot->address, &found));
+	assert_int_equal(found.address, slot->address);
+	assert_true(slot->name || slot->resolver);
+	if (!slot->name || strcmp(slot->name, "malloc") || slots->malloc_slots++)
+		return 0;
+	assert_int_equal(slot->function, 0); /* another file's, whose address is in the slot */
+	assert_int_equal(slot->resolver, 0);
+	assert_int_equal(*(uint64_t *)(uintptr_t)(slots->bias + slot->address), (uintptr_t)malloc);
+	return 0;
+}
+
+/* This program calls malloc, and is linked with full RELRO or has called it: the slot is filled. */
+static void test_slots(void **state)
+{
+	_lt_close_ int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	struct lt_image *image = NULL;
+	struct slots slots = { 0 };
+	struct lt_image_slot none;
+	struct lt_image *libc;
+	Dl_info info;
+
+	free(malloc(1));
+	assert_int_equal(lt_image_open(&image, fd), 0);
+	assert_true(dladdr((void *)test_slots, &info));
+	slots.bias = (uintptr_t)info.dli_fbase;
+	slots.image = image;
+	assert_int_equal(lt_image_each_slot(image, look_at_slot, &slots), 0);
+	assert_true(slots.malloc_slots >= 1);
+	assert_true(lt_image_has_interpreter(image));
+	lt_image_close(image);
+
+	libc = open_libc(&info); /* it calls its own strlen and the like by slots */
+	slots = (struct slots){ .bias = (uintptr_t)info.dli_fbase,
+				.malloc_slots = 1,
+				.image = libc };
+	assert_false(lt_image_slot_at(libc, 1, &none));
+	assert_int_equal(lt_image_each_slot(libc, look_at_slot, &slots), 0);
+	assert_true(slots.resolvers > 10);
+	lt_image_close(libc);
+}
+
 static int open_bytes(const void *bytes, size_t len)
 {
 	struct lt_image *image = (void *)1;
@@ -184,6 +237,7 @@ int main(void)
 		cmocka_unit_test(test_symbols_and_text),
 		cmocka_unit_test(test_ifunc_version_stop),
 		cmocka_unit_test(test_undefined_is_not_defined),
+		cmocka_unit_test(test_slots),
 		cmocka_unit_test(test_not_elf),
 		cmocka_unit_test(test_truncated),
 	};

@@ -51,13 +51,23 @@ static void json_has_the_schema(void **state)
 	expect(&out, "\"survival\":0.01,");
 	expect(&out, "\"p_value\":1e-06,\"oldest_age_s\":240,\"seconds_to_limit\":12000,");
 	expect(&out, "\"rss_bytes\":63963136,\"rss_growth_bytes\":12582912,");
-	expect(&out, "\"explained_ratio\":0.97,\"leaking_growth_bytes_per_hour\":5452595.2,");
+	expect(&out, "\"allocator\":\"glibc\",\"parent_pid\":null}");
+	expect(&out,
+	       "\"explained_ratio\":0.97,\"memory\":{\"explained_bytes\":12320768,"
+	       "\"explained\":{\"heap\":11534336,\"mappings\":524288,\"thread_stacks\":262144},"
+	       "\"rest_bytes\":262144,\"rest\":{\"allocator\":524288,\"before_attach\":-393216,"
+	       "\"undivided\":null,\"globals\":0,\"file_pages\":131072,\"shared_memory\":0,"
+	       "\"main_stack\":0,\"other\":0},\"swap_growth_bytes\":0,\"mapped\":{\"plain\":"
+	       "8388608,"
+	       "\"allocator\":67108864,\"stack\":16777216,\"reserved\":1048576}},"
+	       "\"growth_bytes_per_hour\":6291456,\"leaking_growth_bytes_per_hour\":5452595.2,");
 	expect(&out, "{\"func\":\"make_session\",\"file\":\"/src/app/session.c\",\"line\":42,"
 		     "\"module\":\"/usr/bin/app\",\"offset\":4660,"
 		     "\"build_id\":\"aabbccddeeff00112233\",\"inlined\":true}");
 	expect(&out, "\"seconds_to_limit\":null");
 	expect(&out, "\"other\":{\"sites\":2,\"live_bytes\":70,\"live_count\":7,");
-	expect(&out, "\"unknown_released\":17,\"repeated_released\":3}");
+	expect(&out, "\"unknown_released\":17,\"repeated_released\":3,\"kinds\":{"
+		     "\"heap\":{\"sites\":5,\"live_count\":1262,\"live_bytes\":12582912},");
 	expect(&out, "\"collector\":{\"cpu_s\":2.5,\"rss_bytes\":35651584}");
 	expect(&out, "\"end\":{\"reason\":\"exited\",\"status\":0}}\n");
 	expect_valid_utf8(&out);
@@ -81,7 +91,10 @@ static struct lt_report unknown_report(struct lt_report_site *site)
 	site->oldest_age_s = site->seconds_to_limit = NAN;
 	report.sites = site;
 	report.site_count = 1;
-	report.rss_growth_bytes = report.explained_ratio = NAN;
+	report.rss_growth_bytes = report.explained_ratio = report.growth_per_hour = NAN;
+	report.memory = (struct lt_report_memory){ .rest = NAN, .swap_growth = NAN };
+	for (int part = 0; part < LT_MEMORY_PARTS; part++)
+		report.memory.parts[part] = NAN;
 	report.rss_bytes = report.limit_bytes = report.available_bytes = 0;
 	report.collector_cpu_ns = report.collector_rss_bytes = 0;
 	return report;
@@ -94,7 +107,10 @@ static void the_unknown_is_null(void **state)
 		"\"limit_bytes\"", "\"available_bytes\"",  "\"growth_bytes_per_hour\"",
 		"\"growth_low\"",  "\"growth_high\"",      "\"survival\"",
 		"\"maturity_s\"",  "\"p_value\"",          "\"oldest_age_s\"",
-		"\"cpu_s\"",
+		"\"cpu_s\"",       "\"rest_bytes\"",       "\"swap_growth_bytes\"",
+		"\"mappings\"",    "\"thread_stacks\"",    "\"before_attach\"",
+		"\"file_pages\"",  "\"main_stack\"",       "\"reserved\"",
+		"\"parent_pid\"",
 	};
 	_lt_buf_ struct lt_buf out = { 0 };
 	struct lt_report_site site;
@@ -116,6 +132,10 @@ static void the_unknown_has_no_series(void **state)
 {
 	static const char *const families[] = {
 		"rss_bytes",
+		"rss_growth_bytes",
+		"rss_growth_explained_bytes",
+		"rss_growth_rest_bytes",
+		"growth_bytes_per_second",
 		"explained_ratio",
 		"memory_limit_bytes",
 		"collector_cpu_seconds_total",
@@ -226,6 +246,116 @@ static void prometheus_names_the_caller(void **state)
 	assert_null(strstr(out.data, "libc_start"));
 }
 
+static void prometheus_has_the_parts(void **state)
+{
+	_lt_buf_ struct lt_buf out = { 0 };
+	struct lt_report report = sample_report();
+
+	report.target.parent_pid = 4200;
+	lt_export_prometheus(&report, &out);
+	expect(&out, "\nleaktrace_rss_growth_bytes{pid=\"4242\"} 12582912\n");
+	expect(&out,
+	       "\nleaktrace_rss_growth_explained_bytes{pid=\"4242\",part=\"heap\"} 11534336\n");
+	expect(&out, "\nleaktrace_rss_growth_rest_bytes{pid=\"4242\",part=\"before_attach\"} "
+		     "-393216\n");
+	assert_null(strstr(out.data, "undivided"));
+	expect(&out, ",ns_pid=\"7\",parent_pid=\"4200\",comm=\"");
+	assert_null(strstr(out.data, "leaktrace_processes"));
+}
+
+static struct lt_total total_of(const struct lt_total_process *processes, size_t count)
+{
+	return (struct lt_total){
+		.final = true,
+		.session = 4242,
+		.sequence = 3,
+		.realtime_s = 1763666794.25,
+		.elapsed_s = 252,
+		.interval_s = 10,
+		.process_count = count + 2,
+		.rss_growth_bytes = NAN,
+		.growth_per_hour = 3600,
+		.leaking_processes = 1,
+		.verdict_counts = { [LT_VERDICT_LEAKING] = 2 },
+		.ended = { 200, 5000, 4990, 10, 1024, 4 },
+		.collector_cpu_ns = 2500000000,
+		.processes = processes,
+		.shown_count = count,
+	};
+}
+
+static void json_has_the_total(void **state)
+{
+	static const struct lt_total_process processes[] = {
+		{ 4242, 7, 4200, "ng\x1b[31minx\xff", 61 << 20, 100, 3600, 1800, true,
+		  LT_VERDICT_LEAKING, 2 },
+		{ 5, 5, 0, "", 0, 0, NAN, 0, false, 0, 0 },
+	};
+	struct lt_total total = total_of(processes, 2);
+	_lt_buf_ struct lt_buf out = { 0 };
+
+	lt_export_json_total(&total, &out);
+	expect(&out, "{\"type\":\"total\",\"schema\":1,\"final\":true,\"sequence\":3,"
+		     "\"time\":1763666794.25,\"interval_s\":10,\"elapsed_s\":252,\"session\":4242,"
+		     "\"process_count\":4,\"leaking_processes\":1,\"rss_bytes\":null,"
+		     "\"rss_growth_bytes\":null,\"growth_bytes_per_hour\":3600,");
+	expect(&out, "\"verdicts\":{\"leaking\":2,");
+	expect(&out, "\"collector\":{\"cpu_s\":2.5,\"rss_bytes\":null}");
+	expect(&out,
+	       "\"processes\":[{\"pid\":4242,\"ns_pid\":7,\"parent_pid\":4200,"
+	       "\"comm\":\"ng\\u001b[31minx\xef\xbf\xbd\",\"verdict\":\"leaking\",\"leaking\":2,"
+	       "\"rss_bytes\":63963136,\"live_bytes\":100,\"growth_bytes_per_hour\":3600,"
+	       "\"leaking_growth_bytes_per_hour\":1800},{\"pid\":5,\"ns_pid\":5,"
+	       "\"parent_pid\":null,\"comm\":null,\"verdict\":null,\"leaking\":0,"
+	       "\"rss_bytes\":null,\"live_bytes\":0,\"growth_bytes_per_hour\":null,"
+	       "\"leaking_growth_bytes_per_hour\":0}],\"other_processes\":2,"
+	       "\"ended\":{\"processes\":200,\"acquired_count\":5000,\"released_count\":4990,"
+	       "\"unknown_released\":4,\"live_at_end_count\":10,\"live_at_end_bytes\":1024}}\n");
+	expect_valid_utf8(&out);
+	assert_ptr_equal(strchr(out.data, '\n'), out.data + out.len - 1);
+}
+
+static size_t count_of(const struct lt_buf *out, const char *part)
+{
+	size_t count = 0;
+
+	for (const char *at = out->data; (at = strstr(at, part)); at++)
+		count++;
+	return count;
+}
+
+/* Each family once, whatever it has series of; of two generations with one pid the later. */
+static void prometheus_has_all_processes(void **state)
+{
+	struct lt_report first = sample_report(), second = first, replaced = first;
+	const struct lt_report *const reports[] = { &replaced, &second, &first };
+	struct lt_total total = total_of(NULL, 0);
+	_lt_buf_ struct lt_buf out = { 0 }, single = { 0 };
+
+	second.target.pid = 5;
+	replaced.elapsed_s = 77;
+	lt_export_prometheus_all(reports, 3, &total, &out);
+	lt_export_prometheus(&first, &single);
+	for (char *rest = single.data, *line; (line = strsep(&rest, "\n"));)
+		if (line[0] == '#')
+			assert_int_equal(count_of(&out, line), 1);
+	expect(&out, "\nleaktrace_watched_seconds{pid=\"5\"} 252\n"
+		     "leaktrace_watched_seconds{pid=\"4242\"} 252\n");
+	assert_int_equal(count_of(&out, "\nleaktrace_sites{pid="), 2 * (LT_VERDICT_LEAKING + 1));
+	expect(&out, "\nleaktrace_collector_cpu_seconds_total{session=\"4242\"} 2.5\n");
+	assert_null(strstr(out.data, "\nleaktrace_collector_rss_bytes{"));
+	expect(&out, "\nleaktrace_processes{session=\"4242\"} 2\n");
+	expect(&out, "\nleaktrace_ended_processes_total{session=\"4242\"} 200\n");
+	expect(&out, "\nleaktrace_ended_held_bytes_total{session=\"4242\"} 1024\n");
+	for (const char *line = out.data; *line; line = strchr(line, '\n') + 1)
+		if (line[0] != '#') {
+			const char *labels = strchr(line, '{');
+
+			assert_true(!strncmp(labels, "{pid=\"", 6) ||
+				    !strncmp(labels, "{session=\"", 10));
+		}
+}
+
 static void check_with_promtool(const char *text, size_t len, const char *arguments)
 {
 	char command[256], path[] = "/tmp/leaktrace-metrics-XXXXXX", said[4096];
@@ -255,9 +385,10 @@ static void promtool_accepts(void **state)
 	struct lt_report report = sample_report();
 	struct lt_report empty = { .rss_growth_bytes = NAN,
 				   .explained_ratio = NAN,
-				   .target = { 1, 1, "", "", "" } };
+				   .target = { 1, 1, "", "", "", 0 } };
 	struct lt_report_site site;
 	struct lt_report unknown = unknown_report(&site);
+	struct lt_total total = total_of(NULL, 0);
 
 	lt_export_prometheus(&report, &out);
 	check_with_promtool(out.data, out.len, "check metrics");
@@ -266,6 +397,13 @@ static void promtool_accepts(void **state)
 	check_with_promtool(out.data, out.len, "check metrics");
 	lt_buf_clear(&out);
 	lt_export_prometheus(&unknown, &out);
+	check_with_promtool(out.data, out.len, "check metrics");
+	lt_buf_clear(&out);
+	lt_export_prometheus_all((const struct lt_report *[]){ &report, &empty, &unknown }, 3,
+				 &total, &out);
+	check_with_promtool(out.data, out.len, "check metrics");
+	lt_buf_clear(&out);
+	lt_export_prometheus_all(NULL, 0, &total, &out);
 	check_with_promtool(out.data, out.len, "check metrics");
 }
 
@@ -278,6 +416,9 @@ int main(void)
 		cmocka_unit_test(others_have_no_counters),
 		cmocka_unit_test(prometheus_has_the_families),
 		cmocka_unit_test(prometheus_names_the_caller),
+		cmocka_unit_test(prometheus_has_the_parts),
+		cmocka_unit_test(json_has_the_total),
+		cmocka_unit_test(prometheus_has_all_processes),
 		cmocka_unit_test(promtool_accepts),
 	};
 

@@ -216,7 +216,8 @@ static void the_title_fits(void **state)
 		  "leaktrace a (pid 18576, 12 inside its namespace)  final report 7 after 1 min 10 "
 		  "s\n" },
 		{ "redis-server", 12, false, 80,
-		  "leaktrace redis-server (pid 18576)  final report 7 after 1 min 10 s\n" },
+		  "leaktrace redis-server (pid 18576, 12 inside)  final report 7 after 1 min 10 "
+		  "s\n" },
 	};
 
 	for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
@@ -227,11 +228,201 @@ static void the_title_fits(void **state)
 					    .rss_growth_bytes = NAN,
 					    .explained_ratio = NAN,
 					    .target = { 18576, titles[i].ns_pid, titles[i].comm, "",
-							"glibc" } };
+							"glibc", 0 } };
 		char *text = render(&report, false, titles[i].verbose, titles[i].columns);
 
 		if (strncmp(text, titles[i].title, strlen(titles[i].title)) != 0)
 			fail_msg("not \"%s\" but:\n%s", titles[i].title, text);
+		free(text);
+	}
+}
+
+static void the_title_names_the_parent(void **state)
+{
+	struct lt_report report = sample_report();
+	char *text;
+
+	report.target.parent_pid = 4200;
+	report.target.comm = "nginx";
+	text = render(&report, false, false, 120);
+	expect(text, "leaktrace nginx (pid 4242, 7 inside its namespace, child of 4200, glibc)  ");
+	free(text);
+	text = render(&report, false, false, 100);
+	expect(text, "leaktrace nginx (pid 4242, 7 inside its namespace, child of 4200)  ");
+	free(text);
+}
+
+static void the_growth_is_divided(void **state)
+{
+	struct lt_report report = sample_report();
+	char *text = render(&report, false, false, 200);
+
+	expect(text, "tracked live 12.0 MiB in 1,262 blocks\n"
+		     "explained, about 97 % of the growth: 11.0 MiB heap, 512 KiB mappings, 256 "
+		     "KiB thread stacks\n"
+		     "the rest of the growth, about +256 KiB: +512 KiB kept by the allocator "
+		     "(fragmentation), "
+		     "-384 KiB in older, untouched or returned pages, +128 KiB file pages\n");
+	free(text);
+
+	report.memory.parts[LT_MEMORY_GLOBALS] = 4096; /* below 1 % of the largest part */
+	report.memory.swap_growth = 3 * MIB;
+	text = render(&report, false, false, 200);
+	expect(text, "128 KiB file pages; 3.0 MiB were swapped out\n");
+	free(text);
+	text = render(&report, false, true, 200);
+	expect(text, "128 KiB file pages, +4.0 KiB global variables; 3.0 MiB");
+	free(text);
+
+	report.explained_ratio = 1.3;
+	for (size_t i = 0; i < LT_KINDS; i++)
+		if (lt_kind_infos[i].value == LT_KIND_MMAP)
+			report.kinds[i] = (struct lt_report_kind){ 1, 2, 8 << 20 };
+	text = render(&report, false, false, 200);
+	expect(text, "tracked live 12.0 MiB in 1,262 blocks, 8.0 MiB in 2 mappings\n"
+		     "explained, about 11.8 MiB, more than the growth: 11.0 MiB heap, 512 KiB");
+	free(text);
+
+	report.explained_ratio = NAN; /* below 1 MiB of growth */
+	text = render(&report, false, false, 200);
+	expect(text, "\nexplained, about 11.8 MiB: 11.0 MiB heap, 512 KiB mappings");
+	free(text);
+
+	report.memory.parts[LT_MEMORY_MAPPINGS] = report.memory.parts[LT_MEMORY_STACKS] = NAN;
+	report.memory.divided = false;
+	text = render(&report, false, false, 200);
+	assert_null(strstr(text, "explained"));
+	expect(text, "\nthe rest of the growth, about +256 KiB: not told apart without "
+		     "/proc/PID/smaps; 3.0");
+	free(text);
+
+	report.memory.rest = NAN;
+	text = render(&report, false, false, 200);
+	assert_null(strstr(text, "the rest"));
+	free(text);
+}
+
+static const struct lt_total_process total_processes[] = {
+	{ 4242, 7, 4200, "ng\x1b[31minx\xff", 61 << 20, 12 << 20, 6 * MIB, 5.2 * MIB, true,
+	  LT_VERDICT_LEAKING, 2 },
+	{ 4243, 4243, 0, "redis-server", 0, 100, NAN, 0, true, LT_VERDICT_STABLE, 0 },
+	{ 4194303, 12, 4242, "sh", 4096, 0, NAN, 0, false, 0, 0 },
+};
+
+static struct lt_total sample_total(void)
+{
+	return (struct lt_total){
+		.sequence = 3,
+		.elapsed_s = 252,
+		.realtime_s = 1763666794.25,
+		.process_count = 5,
+		.rss_bytes = 61 << 20,
+		.rss_growth_bytes = 12 << 20,
+		.live_bytes = 12 << 20,
+		.leaking_growth_per_hour = 5.2 * MIB,
+		.leaking_processes = 1,
+		.verdict_counts = { 0, 1, 0, 1, 2 },
+		.ended = { 200, 5000, 4990, 10, 1024, 0 },
+		.processes = total_processes,
+		.shown_count = 3,
+	};
+}
+
+static char *render_total(const struct lt_total *total, bool color, unsigned int columns)
+{
+	struct lt_text_style style = { color, false, columns };
+	struct lt_buf out = { 0 };
+
+	lt_export_text_total(total, &style, &out);
+	assert_int_equal(lt_buf_error(&out), 0);
+	return out.data;
+}
+
+static void the_total_ranks_processes(void **state)
+{
+	struct lt_total total = sample_total();
+	char *text = render_total(&total, false, 120);
+
+	expect(text, "leaktrace total of 5 processes  report 3 after 4 min 12 s  19:26:34Z\n"
+		     "RSS 61.0 MiB, +12.0 MiB since the attach (what processes share counts in "
+		     "each); tracked live 12.0 MiB\n"
+		     "2 sites leaking in 1 process: 5.2 MiB/h; 1 suspect\n\n"
+		     "    pid  verdict    leaks      live        growth        RSS  process\n"
+		     "   4242  LEAKING        2  12.0 MiB    +6.0 MiB/h   61.0 MiB  ng\xef\xbf\xbd["
+		     "31minx\xef\xbf\xbd, 7 inside, child of 4200\n"
+		     "   4243  stable         0     100 B             -          -  redis-server\n"
+		     "4194303  -              0       0 B             -    4.0 KiB  sh, 12 inside, "
+		     "child of 4242\n"
+		     "… 2 more processes (--top shows more)\n"
+		     "200 more processes ended: 5,000 acquired, 4,990 released, 10 (1.0 KiB) still "
+		     "held when they ended\n\n");
+	free(text);
+	text = render_total(&total, true, 120);
+	expect(text, "\x1b[1;31mLEAKING  \x1b[0m");
+	free(text);
+}
+
+static void the_total_fits(void **state)
+{
+	struct lt_total total = sample_total();
+
+	for (unsigned int columns = 60; columns < 200; columns++) {
+		char *text = render_total(&total, columns & 1, columns), *rest = text, *line;
+
+		while ((line = strsep(&rest, "\n")))
+			if (lt_utf8_width(line) > (columns < 80 ? 80 : columns))
+				fail_msg("%u columns: %s", columns, line);
+		free(text);
+	}
+}
+
+static void the_total_of_none(void **state)
+{
+	struct lt_total total = { .rss_growth_bytes = NAN, .ended.processes = 1 };
+	char *text = render_total(&total, false, 80);
+
+	expect(text, "leaktrace total of 0 processes  report 0 after 0 s");
+	expect(text, "\ntracked live 0 B\nwatching: first verdicts after 48 s\n"
+		     "1 more process ended: 0 acquired, 0 released\n\n");
+	assert_null(strstr(text, "verdict "));
+	assert_null(strstr(text, "RSS"));
+	free(text);
+	total.final = true;
+	text = render_total(&total, false, 80);
+	expect(text, "\nno verdict: watched for less than 48 s\n");
+	free(text);
+	total.final = false;
+	total.elapsed_s = 100;
+	text = render_total(&total, false, 80);
+	expect(text, "\nno leak found so far\n");
+	free(text);
+	total.final = true;
+	text = render_total(&total, false, 80);
+	expect(text, "\nno leak found\n");
+	free(text);
+}
+
+static void things_have_their_names(void **state)
+{
+	static const struct {
+		const char *kind, *unit, *text;
+	} kinds[] = {
+		{ "heap", "bytes", "5.0 MiB in 1,240 blocks" },
+		{ "mmap", "bytes", "5.0 MiB in 1,240 mappings" },
+		{ "socket", "", "  1,240 sockets" },
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct lt_report_site site = sample_sites[0];
+		struct lt_report report = sample_report();
+		char *text;
+
+		site.kind = kinds[i].kind;
+		site.unit = kinds[i].unit;
+		report.sites = &site;
+		report.site_count = 1;
+		text = render(&report, false, false, 120);
+		expect(text, kinds[i].text);
 		free(text);
 	}
 }
@@ -269,6 +460,8 @@ static void more_than_the_growth(void **state)
 	char *text;
 
 	report.explained_ratio = 1.31;
+	report.memory.parts[LT_MEMORY_MAPPINGS] = NAN;
+	report.memory.parts[LT_MEMORY_STACKS] = 0;
 	text = render(&report, false, false, 160);
 	expect(text, "1,262 blocks: more than the growth (reused or untouched pages)\n");
 	assert_null(strstr(text, "131"));
@@ -350,7 +543,7 @@ static void quiet_beginnings(void **state)
 {
 	struct lt_report report = { .elapsed_s = 10,
 				    .explained_ratio = NAN,
-				    .target = { 1, 1, "a", "", "" } };
+				    .target = { 1, 1, "a", "", "", 0 } };
 	char *text = render(&report, false, false, 80);
 
 	expect(text, "watching: first verdicts after 48 s\n");
@@ -372,6 +565,12 @@ int main(void)
 		cmocka_unit_test(says_how_to_name_code),
 		cmocka_unit_test(an_unsure_stack_does_not_end),
 		cmocka_unit_test(the_title_fits),
+		cmocka_unit_test(the_title_names_the_parent),
+		cmocka_unit_test(the_growth_is_divided),
+		cmocka_unit_test(the_total_ranks_processes),
+		cmocka_unit_test(the_total_fits),
+		cmocka_unit_test(the_total_of_none),
+		cmocka_unit_test(things_have_their_names),
 		cmocka_unit_test(numbers_keep_their_units),
 		cmocka_unit_test(more_than_the_growth),
 		cmocka_unit_test(the_headline_counts_all_leaks),

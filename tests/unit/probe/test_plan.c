@@ -34,7 +34,7 @@ static int setup(void **state)
 	*state = fixture;
 	return lt_process_open(getpid(), &fixture->process) ||
 	       lt_maps_read(&fixture->process, &fixture->maps) ||
-	       lt_plan_make(&fixture->process, &fixture->maps, &fixture->plan);
+	       lt_plan_make(&fixture->process, &fixture->maps, NULL, &fixture->plan);
 }
 
 static int teardown(void **state)
@@ -75,12 +75,15 @@ static void test_file(void **state)
 	assert_int_equal(file->build_id_len, 20);
 }
 
+/* In the file that comes first. */
 static const struct lt_plan_probe *probe_of(const struct lt_plan *plan, const char *symbol)
 {
 	for (size_t i = 0; i < plan->probe_count; i++) {
 		_lt_free_ char *aliases = strdup(plan->probes[i].aliases);
 		char *rest = aliases, *alias;
 
+		if (plan->probes[i].file != 0)
+			continue;
 		if (!strcmp(plan->probes[i].symbol, symbol))
 			return &plan->probes[i];
 		while ((alias = strsep(&rest, ",")))
@@ -181,11 +184,12 @@ static void test_print_hostile(void **state)
 	_lt_buf_ struct lt_buf out = { 0 };
 
 	lt_plan_print(&plan, &process, &out);
-	assert_string_equal(out.data,
-			    "probes for process 1 (" BAD "]0;x" BAD ")\n\nnot attached\n  /a" BAD
-			    "[2J" BAD "b" BAD "2J" BAD "c\xc3\xa9\n"
-			    "    word word word word word word word word word word word word word "
-			    "word word\n    word word word " BAD "31m\n");
+	assert_string_equal(
+		out.data, "probes for process 1 (" BAD "]0;x" BAD ")\n\nnot attached\n"
+			  "  no allocator was found among the files that the process maps\n  /a" BAD
+			  "[2J" BAD "b" BAD "2J" BAD "c\xc3\xa9\n"
+			  "    word word word word word word word word word word word word word "
+			  "word word\n    word word word " BAD "31m\n");
 }
 
 static void test_no_allocator(void **state)
@@ -201,11 +205,11 @@ static void test_no_allocator(void **state)
 		    fixture->maps.entries[i].executable)
 			only_self = (struct lt_maps){ &fixture->maps.entries[i], 1 };
 	assert_int_equal(only_self.count, 1);
-	assert_int_equal(lt_plan_make(&fixture->process, &only_self, &plan), -ENOENT);
+	assert_int_equal(lt_plan_make(&fixture->process, &only_self, NULL, &plan), -ENOENT);
 	assert_int_equal(plan.probe_count, 0);
-	assert_int_equal(plan.skip_count, 1);
+	assert_int_equal(plan.skip_count, 0);
 	lt_plan_print(&plan, &fixture->process, &out);
-	assert_non_null(strstr(out.data, "none found"));
+	assert_non_null(strstr(out.data, "no allocator was found"));
 	lt_plan_free(&plan);
 }
 
@@ -238,7 +242,7 @@ static void test_deleted_copy(void **state)
 
 	assert_int_equal(lt_process_open(getpid(), &process), 0);
 	assert_int_equal(lt_maps_read(&process, &maps), 0);
-	assert_int_equal(lt_plan_make(&process, &maps, &plan), 0);
+	assert_int_equal(lt_plan_make(&process, &maps, NULL, &plan), 0);
 	assert_int_equal(plan.file_count, 2);
 	assert_int_equal(plan.probe_count, 2 * fixture->plan.probe_count);
 	for (size_t i = 0; i < plan.file_count; i++) {
@@ -256,15 +260,15 @@ static void test_deleted_copy(void **state)
 	munmap(second, (size_t)stat.st_size);
 }
 
-/* Maps Debian's jemalloc as code, without running it. */
-static void *map_jemalloc(size_t *size)
+/* Maps a library as code, without running it. */
+static void *map_file(const char *pattern, size_t *size)
 {
 	_lt_close_ int fd = -1;
 	struct stat stat;
 	glob_t found;
 	void *mapped;
 
-	assert_int_equal(glob("/usr/lib/*/libjemalloc.so.2", 0, NULL, &found), 0);
+	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
 	fd = open(found.gl_pathv[0], O_RDONLY | O_CLOEXEC);
 	globfree(&found);
 	assert_int_equal(fstat(fd, &stat), 0);
@@ -282,10 +286,10 @@ static void test_jemalloc(void **state)
 	struct lt_maps maps;
 	struct lt_plan plan;
 	size_t size, returns = 0;
-	void *mapped = map_jemalloc(&size);
+	void *mapped = map_file("/usr/lib/*/libjemalloc.so.2", &size);
 
 	assert_int_equal(lt_maps_read(&fixture->process, &maps), 0);
-	assert_int_equal(lt_plan_make(&fixture->process, &maps, &plan), 0);
+	assert_int_equal(lt_plan_make(&fixture->process, &maps, NULL, &plan), 0);
 	assert_int_equal(plan.file_count, 2);
 	assert_string_equal(plan.files[0].family->name, "jemalloc");
 	assert_string_equal(plan.files[1].family->name, "glibc");
@@ -299,14 +303,193 @@ static void test_jemalloc(void **state)
 			continue;
 		returns++;
 		assert_int_equal(probe->file, 0);
-		assert_string_equal(probe->symbol, "_Znwm");
+		assert_memory_equal(probe->symbol, "_Zn", 3); /* an operator new */
 		assert_int_equal(((const uint8_t *)mapped)[probe->file_offset], 0xc3);
 	}
 	assert_in_range(returns, 1, 32);
 	new_probe = probe_of(&plan, "_Znam"); /* it is a jump to _Znwm */
 	assert_non_null(new_probe);
+	assert_string_equal(new_probe->symbol, "_Znwm");
 	assert_string_equal(new_probe->aliases, "_Znam");
 	lt_plan_free(&plan);
+	lt_maps_free(&maps);
+	munmap(mapped, size);
+}
+
+struct defined {
+	const struct lt_family *family;
+	const struct lt_plan *plan;
+	uint32_t file;
+	size_t rows;
+};
+
+/* A function that the file has, and the table, is probed, or seen at another one's probe. */
+static int check_symbol(void *context, const struct lt_image_symbol *symbol)
+{
+	struct defined *defined = context;
+
+	for (size_t i = 0; i < defined->family->function_count; i++) {
+		if (symbol->local || strcmp(defined->family->functions[i].symbol, symbol->name))
+			continue;
+		defined->rows++;
+		if (!probe_of(defined->plan, symbol->name))
+			fail_msg("%s of %s", symbol->name, defined->family->name);
+	}
+	return 0;
+}
+
+static void check_library(const struct fixture *fixture, const char *pattern, const char *family,
+			  size_t least)
+{
+	struct defined defined = { 0 };
+	struct lt_image *image;
+	struct lt_maps maps;
+	struct lt_plan plan;
+	size_t size, before = 0;
+	void *mapped = map_file(pattern, &size);
+
+	assert_int_equal(lt_maps_read(&fixture->process, &maps), 0);
+	assert_int_equal(lt_plan_make(&fixture->process, &maps, NULL, &plan), 0);
+	assert_int_equal(plan.file_count, 2);
+	assert_string_equal(plan.files[0].family->name, family); /* it comes before libc */
+	assert_string_equal(plan.files[1].family->name, "glibc");
+	assert_string_equal(plan.files[0].prefix, "");
+	for (size_t i = 0; i < plan.skip_count; i++)
+		assert_null(strstr(plan.skips[i].why, "may throw"));
+	assert_int_equal(lt_image_open(&image, plan.files[0].fd), 0);
+	defined = (struct defined){ plan.files[0].family, &plan, 0, 0 };
+	assert_int_equal(lt_image_each_function(image, check_symbol, &defined), 0);
+	assert_true(defined.rows >= least);
+	for (size_t i = 0; i < plan.probe_count; i++) /* no place twice */
+		for (size_t j = 0; j < i; j++, before++)
+			assert_false(plan.probes[i].file == plan.probes[j].file &&
+				     plan.probes[i].file_offset == plan.probes[j].file_offset);
+	assert_true(before > 0);
+	lt_image_close(image);
+	lt_plan_free(&plan);
+	lt_maps_free(&maps);
+	munmap(mapped, size);
+}
+
+static void test_libraries(void **state)
+{
+	check_library(*state, "/usr/lib/*/libjemalloc.so.2", "jemalloc", 30);
+	check_library(*state, "/usr/lib/*/libtcmalloc.so.4", "tcmalloc", 60);
+	check_library(*state, "/usr/lib/*/libtcmalloc_minimal.so.4", "tcmalloc", 60);
+	check_library(*state, "/usr/lib/*/libmimalloc.so.2", "mimalloc", 90);
+	check_library(*state, "/lib/ld-musl-*.so.1", "musl", 9);
+}
+
+static const struct lt_plan_probe *planned(const struct fixture *fixture, const char *pattern,
+					   const char *symbol, struct lt_plan *plan)
+{
+	struct lt_maps maps;
+	size_t size;
+	void *mapped = map_file(pattern, &size);
+
+	assert_int_equal(lt_maps_read(&fixture->process, &maps), 0);
+	assert_int_equal(lt_plan_make(&fixture->process, &maps, NULL, plan), 0);
+	lt_maps_free(&maps);
+	munmap(mapped, size);
+	return probe_of(plan, symbol);
+}
+
+/* What only jumps on, directly or through the linker's tables, has no probe of its own. */
+static void test_led(void **state)
+{
+	static const struct {
+		const char *file, *name, *at;
+		enum lt_alloc_op op;
+	} cases[] = {
+		{ "/usr/lib/*/libmimalloc.so.2", "_ZdlPvm", "mi_free", LT_OP_FREE },
+		{ "/usr/lib/*/libmimalloc.so.2", "_ZdaPvmSt11align_val_t", "mi_free", LT_OP_FREE },
+		{ "/usr/lib/*/libmimalloc.so.2", "realloc", "mi_heap_realloc", LT_OP_HEAP_REALLOC },
+		{ "/usr/lib/*/libmimalloc.so.2", "pvalloc", "mi_pvalloc", LT_OP_PVALLOC },
+		{ "/usr/lib/*/libtcmalloc.so.4", "_ZdlPv", "free", LT_OP_FREE },
+		{ "/usr/lib/*/libtcmalloc.so.4", "tc_delete_sized", "_ZdlPvm", LT_OP_FREE_LEADING },
+		{ "/usr/lib/*/libtcmalloc.so.4", "valloc", "memalign", LT_OP_MEMALIGN },
+		{ "/usr/lib/*/libjemalloc.so.2", "_ZdlPv", "free", LT_OP_FREE },
+		{ "/lib/ld-musl-*.so.1", "memalign", "aligned_alloc", LT_OP_MEMALIGN },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct lt_plan_probe *probe;
+		struct lt_plan plan;
+
+		probe = planned(*state, cases[i].file, cases[i].name, &plan);
+		assert_non_null(probe);
+		assert_string_equal(probe->symbol, cases[i].at);
+		assert_int_equal(probe->op, cases[i].op);
+		lt_plan_free(&plan);
+	}
+}
+
+/* Debian's ldconfig is one: it must run when libraries are broken. */
+static void test_static_and_stripped(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct lt_process process = fixture->process;
+	struct lt_maps maps, only_it = { 0 };
+	struct lt_plan plan;
+	size_t size;
+	void *mapped = map_file("/sbin/ldconfig", &size);
+
+	assert_int_equal(lt_maps_read(&fixture->process, &maps), 0);
+	for (size_t i = 0; i < maps.count; i++)
+		if (maps.entries[i].start == (uintptr_t)mapped)
+			only_it = (struct lt_maps){ &maps.entries[i], 1 };
+	assert_int_equal(only_it.count, 1);
+	assert_int_equal(lt_plan_make(&process, &only_it, NULL, &plan), -ENOENT);
+	assert_int_equal(plan.skip_count, 0); /* a library without functions is not worth a word */
+	lt_plan_free(&plan);
+	snprintf(process.exe, sizeof(process.exe), "%s (deleted)", only_it.entries[0].path);
+	assert_int_equal(lt_plan_make(&process, &only_it, NULL, &plan), -ENOENT);
+	assert_int_equal(plan.skip_count, 1);
+	assert_string_equal(plan.skips[0].what, only_it.entries[0].path);
+	assert_non_null(strstr(plan.skips[0].why, "statically and stripped"));
+	lt_plan_free(&plan);
+	lt_maps_free(&maps);
+	munmap(mapped, size);
+}
+
+/* Files are looked at once; what comes later is found then, and joins the plan. */
+static void test_more(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct lt_plan known = { 0 }, more, again;
+	struct lt_maps maps;
+	size_t size, probes;
+	void *mapped;
+
+	assert_int_equal(lt_plan_more(&fixture->process, &fixture->maps, NULL, &known, &more), 0);
+	assert_int_equal(more.probe_count, fixture->plan.probe_count);
+	assert_int_equal(lt_plan_append(&known, &more), 0);
+	assert_int_equal(known.file_count, 1);
+	assert_int_equal(more.probe_count + more.file_count + more.looked_count, 0);
+
+	mapped = map_file("/usr/lib/*/libjemalloc.so.2", &size);
+	assert_int_equal(lt_maps_read(&fixture->process, &maps), 0);
+	assert_int_equal(lt_plan_more(&fixture->process, &maps, NULL, &known, &more), 0);
+	assert_int_equal(more.file_count, 1);
+	assert_string_equal(more.files[0].family->name, "jemalloc");
+	assert_int_equal(more.looked_count, known.looked_count + 1);
+	assert_int_equal(lt_plan_more(&fixture->process, &maps, NULL, &more, &again), -ENOENT);
+	assert_int_equal(again.file_count + again.probe_count + again.skip_count, 0);
+	assert_int_equal(again.looked_count, more.looked_count);
+	lt_plan_free(&again);
+
+	probes = known.probe_count + more.probe_count;
+	assert_int_equal(lt_plan_append(&known, &more), 0);
+	assert_int_equal(known.probe_count, probes);
+	assert_string_equal(known.files[0].family->name, "glibc"); /* keeps its number */
+	for (size_t i = 0; i < probes; i++) {
+		assert_true(i == 0 || known.probes[i - 1].op <= known.probes[i].op);
+		if (!strcmp(known.probes[i].symbol, "mallocx"))
+			assert_int_equal(known.probes[i].file, 1);
+	}
+	assert_int_equal(lt_plan_more(&fixture->process, &maps, NULL, &known, &again), -ENOENT);
+	lt_plan_free(&again);
+	lt_plan_free(&known);
 	lt_maps_free(&maps);
 	munmap(mapped, size);
 }
@@ -318,6 +501,8 @@ int main(void)
 		cmocka_unit_test(test_sites),         cmocka_unit_test(test_print),
 		cmocka_unit_test(test_print_hostile), cmocka_unit_test(test_no_allocator),
 		cmocka_unit_test(test_deleted_copy),  cmocka_unit_test(test_jemalloc),
+		cmocka_unit_test(test_libraries),     cmocka_unit_test(test_led),
+		cmocka_unit_test(test_more),          cmocka_unit_test(test_static_and_stripped),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

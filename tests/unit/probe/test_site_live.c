@@ -121,7 +121,7 @@ static void test_same_calls(void **state)
 
 	assert_int_equal(lt_process_open(getpid(), &process), 0);
 	assert_int_equal(lt_maps_read(&process, &maps), 0);
-	assert_int_equal(lt_plan_make(&process, &maps, &plan), 0);
+	assert_int_equal(lt_plan_make(&process, &maps, NULL, &plan), 0);
 	for (size_t i = 0; i < plan.probe_count; i++) {
 		const struct lt_plan_probe *probe = &plan.probes[i];
 		const char *path = plan.files[probe->file].open_path;

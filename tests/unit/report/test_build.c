@@ -129,6 +129,14 @@ static void numbers(void **state)
 	assert_true(report->sites[0].seconds_to_limit == 7200);
 	assert_true(isinf(report->sites[1].seconds_to_limit));
 	assert_true(report->sites[0].oldest_age_s == 30);
+	assert_int_equal(report->live_bytes, 6 << 20);
+	assert_int_equal(report->kinds[0].sites, 3);
+	assert_int_equal(report->kinds[0].live_count, 3);
+	assert_int_equal(report->kinds[0].live_size, 6 << 20);
+	assert_true(report->growth_per_hour == (1 << 20) - 5);
+	assert_true(report->memory.explained == 6 << 20);
+	assert_true(report->memory.rest == 6 << 20);
+	assert_false(report->memory.divided);
 	lt_report_free(report);
 	scene->now.rss_bytes = scene->first.rss_bytes;
 	scene->now.available_bytes = 0;
@@ -180,6 +188,42 @@ static void never_observed_is_unknown(void **state)
 	scene->input.process = scene->input.process_first = NULL;
 	assert_int_equal(lt_report_build(&scene->input, &report), 0);
 	assert_true(isnan(report->rss_growth_bytes));
+	lt_report_free(report);
+}
+
+/* Mappings count by their resident bytes, which only smaps knows. */
+static void mappings_explain_growth_too(void **state)
+{
+	struct scene *scene = *state;
+	struct lt_report *report;
+
+	scene->first.resident_count = scene->now.resident_count = LT_RESIDENT_COUNT;
+	scene->first.resident[LT_RESIDENT_ANONYMOUS] = 10 << 20;
+	scene->now.resident[LT_RESIDENT_ANONYMOUS] = 10 << 20;
+	scene->now.resident[LT_RESIDENT_MAPPED_ALLOCATOR] = 7 << 20;
+	scene->now.resident[LT_RESIDENT_MAPPED_PLAIN] = 3 << 20;
+	scene->now.resident[LT_RESIDENT_MAPPED_STACK] = 2 << 20;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_true(report->memory.maps_tracked);
+	assert_true(report->memory.parts[LT_MEMORY_ALLOCATOR] == 1 << 20);
+	assert_true(report->explained_ratio == 11.0 / 12);
+	lt_report_free(report);
+}
+
+static void a_born_process_has_another_number(void **state)
+{
+	struct scene *scene = *state;
+	struct lt_report *report;
+
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_int_equal(report->target.pid, 77);
+	assert_int_equal(report->target.parent_pid, 0);
+	lt_report_free(report);
+	scene->target.pid = 4711;
+	scene->target.parent_pid = 42;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_int_equal(report->target.pid, 4711);
+	assert_int_equal(report->target.parent_pid, 42);
 	lt_report_free(report);
 }
 
@@ -269,10 +313,16 @@ static void asks_again_when_a_module_appears(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(ranks_and_sums),         TEST(numbers),
-		TEST(all_leaks_are_summed),   TEST(never_observed_is_unknown),
-		TEST(jit_code_has_no_module), TEST(asks_again_when_a_module_appears),
-		TEST(frames_are_expanded),    TEST(asks_for_unknown_addresses_of_the_top),
+		TEST(ranks_and_sums),
+		TEST(numbers),
+		TEST(mappings_explain_growth_too),
+		TEST(a_born_process_has_another_number),
+		TEST(all_leaks_are_summed),
+		TEST(never_observed_is_unknown),
+		TEST(jit_code_has_no_module),
+		TEST(asks_again_when_a_module_appears),
+		TEST(frames_are_expanded),
+		TEST(asks_for_unknown_addresses_of_the_top),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

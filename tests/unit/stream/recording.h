@@ -71,7 +71,11 @@ static inline struct lt_event make_event(struct maker *maker, uint8_t type, uint
 	maker->texts = 0;
 	event.time_ns = maker_next(maker);
 	event.kind = resource ? LT_KIND_HEAP : LT_KIND_NONE;
-	event.flags = resource && type != LT_EVENT_STACK ? maker_next(maker) & 1 : 0;
+	event.flags = resource && type != LT_EVENT_STACK
+			      ? maker_next(maker) % (type == LT_EVENT_ACQUIRE ? 3 : 4)
+			      : 0;
+	if (event.flags == LT_WIRE_F_RANGE && type == LT_EVENT_ACQUIRE)
+		event.flags |= maker_next(maker) & (LT_WIRE_F_PROTECT | LT_WIRE_F_CLASS);
 	maker_words(maker);
 	for (size_t i = 0; i < sizeof(maker->bytes); i++)
 		maker->bytes[i] = (uint8_t)maker_next(maker);
@@ -83,6 +87,10 @@ static inline struct lt_event make_event(struct maker *maker, uint8_t type, uint
 	case LT_EVENT_RELEASE:
 	case LT_EVENT_RESTORE:
 		event.release.id = maker_next(maker);
+		if (!(event.flags & LT_WIRE_F_RANGE))
+			break;
+		event.release.size = maker_next(maker);
+		event.release.target = type == LT_EVENT_RESTORE ? maker_next(maker) : 0;
 		break;
 	case LT_EVENT_STACK:
 		event.stack = (struct lt_event_stack){ maker_next(maker), maker->words,
@@ -90,11 +98,16 @@ static inline struct lt_event make_event(struct maker *maker, uint8_t type, uint
 						       maker_next(maker) % 4 };
 		break;
 	case LT_EVENT_TARGET:
-		event.target = (struct lt_event_target){
-			maker_next(maker), maker_next(maker), 42,
-			maker_next(maker), maker_text(maker), maker_text(maker),
-			maker_text(maker)
-		};
+		event.target = (struct lt_event_target){ maker_next(maker),
+							 maker_next(maker),
+							 42,
+							 maker_next(maker),
+							 maker_text(maker),
+							 maker_text(maker),
+							 maker_text(maker),
+							 (uint32_t)maker_next(maker),
+							 (uint32_t)maker_next(maker),
+							 (uint32_t)maker_next(maker) };
 		break;
 	case LT_EVENT_MODULE:
 		event.module = (struct lt_event_module){
@@ -115,9 +128,17 @@ static inline struct lt_event make_event(struct maker *maker, uint8_t type, uint
 		event.counters = (struct lt_event_counters){ maker->words, LT_COUNTER_COUNT };
 		break;
 	case LT_EVENT_PROCESS:
-		event.process = (struct lt_event_process){ maker_next(maker), maker_next(maker),
-							   maker_next(maker), maker_next(maker),
-							   maker_next(maker) };
+		event.process = (struct lt_event_process){ maker_next(maker),
+							   maker_next(maker),
+							   maker_next(maker),
+							   maker_next(maker),
+							   maker_next(maker),
+							   maker_next(maker),
+							   (uint16_t)(maker_next(maker) %
+								      (LT_RESIDENT_COUNT + 1)),
+							   { 0 } };
+		for (uint16_t i = 0; i < event.process.resident_count; i++)
+			event.process.resident[i] = maker_next(maker);
 		break;
 	case LT_EVENT_REPORT:
 		event.report.final = maker_next(maker) & 1;
@@ -158,7 +179,10 @@ static inline void describe(struct lt_buf *out, const struct lt_event *event)
 		break;
 	case LT_EVENT_RELEASE:
 	case LT_EVENT_RESTORE:
-		put_words(out, &event->release.id, 1);
+		put_words(out,
+			  (uint64_t[]){ event->release.id, event->release.size,
+					event->release.target },
+			  3);
 		break;
 	case LT_EVENT_STACK:
 		lt_buf_printf(out, " %u", event->stack.end);
@@ -168,8 +192,10 @@ static inline void describe(struct lt_buf *out, const struct lt_event *event)
 	case LT_EVENT_TARGET:
 		put_words(out,
 			  (uint64_t[]){ event->target.start_ticks, event->target.realtime_offset_ns,
-					event->target.ns_pid, event->target.interval_ns },
-			  4);
+					event->target.ns_pid, event->target.interval_ns,
+					event->target.pid, event->target.parent_pid,
+					event->target.shares },
+			  7);
 		put_text(out, event->target.comm);
 		put_text(out, event->target.exe);
 		put_text(out, event->target.allocator);
@@ -201,8 +227,10 @@ static inline void describe(struct lt_buf *out, const struct lt_event *event)
 			  (uint64_t[]){ event->process.rss_bytes, event->process.limit_bytes,
 					event->process.available_bytes,
 					event->process.collector_cpu_ns,
-					event->process.collector_rss_bytes },
-			  5);
+					event->process.collector_rss_bytes,
+					event->process.swap_bytes, event->process.resident_count },
+			  7);
+		put_words(out, event->process.resident, LT_RESIDENT_COUNT);
 		break;
 	case LT_EVENT_REPORT:
 		lt_buf_printf(out, " %d", event->report.final);

@@ -15,13 +15,14 @@
 #define HEADER(wire_type, wire_kind)                                                               \
 	{                                                                                          \
 		.version = LT_WIRE_VERSION, .type = (wire_type), .kind = (wire_kind),              \
-		.tgid = 4711, .time_ns = 123456789                                                 \
+		.process = 4711, .time_ns = 123456789                                              \
 	}
 
 union wire {
 	struct lt_wire_header header;
 	struct lt_wire_acquire acquire;
 	struct lt_wire_release release;
+	struct lt_wire_range range;
 	struct lt_wire_stack stack;
 	uint64_t words[sizeof(struct lt_wire_stack) / 8 + LT_MAX_FRAMES + 2];
 };
@@ -78,6 +79,40 @@ static void test_release_and_restore(void **state)
 		assert_int_equal(event.type, types[i][1]);
 		assert_int_equal(event.release.id, 0x2000);
 	}
+}
+
+static void test_ranges(void **state)
+{
+	static const uint8_t types[][2] = { { LT_WIRE_RANGE_RELEASE, LT_EVENT_RELEASE },
+					    { LT_WIRE_RANGE_RESTORE, LT_EVENT_RESTORE } };
+	union wire wire = { .acquire = { HEADER(LT_WIRE_ACQUIRE, LT_KIND_MMAP), 0x1000, 77, 99 } };
+	struct lt_event event = { 0 };
+
+	wire.header.flags = LT_WIRE_F_RANGE | LT_WIRE_CLASS_FLAG(LT_RANGE_RESERVED);
+	assert_int_equal(decode(&wire, sizeof(wire.acquire), &event), 0);
+	assert_int_equal(LT_WIRE_CLASS(event.flags), LT_RANGE_RESERVED);
+	for (size_t i = 0; i < 2; i++) {
+		wire = (union wire){ .range = { HEADER(types[i][0], LT_KIND_MMAP), 0x2000, 0x3000,
+						i * 0x4000 } };
+		refused(&wire, sizeof(wire.range)); /* without its flag */
+		wire.header.flags = LT_WIRE_F_RANGE;
+		refused(&wire, sizeof(wire.release));
+		assert_int_equal(decode(&wire, sizeof(wire.range), &event), 0);
+		assert_int_equal(event.type, types[i][1]);
+		assert_int_equal(event.flags, LT_WIRE_F_RANGE);
+		assert_int_equal(event.release.id, 0x2000);
+		assert_int_equal(event.release.size, 0x3000);
+		assert_int_equal(event.release.target, i * 0x4000);
+		wire.header.flags = LT_WIRE_F_RANGE | LT_WIRE_F_REALLOC;
+		assert_int_equal(decode(&wire, sizeof(wire.range), &event), 0);
+		wire.header.flags |= LT_WIRE_F_PROTECT;
+		refused(&wire, sizeof(wire.range));
+		wire.header.flags = LT_WIRE_F_RANGE;
+	}
+	wire.header.type = LT_WIRE_RANGE_RELEASE;
+	refused(&wire, sizeof(wire.range)); /* goes nowhere, but has a target */
+	wire.header.type = LT_WIRE_RELEASE;
+	refused(&wire, sizeof(wire.release)); /* a range, but how long? */
 }
 
 static void test_stack(void **state)
@@ -141,7 +176,7 @@ static void test_header(void **state)
 			refused(&wire, sizeof(wire.acquire));
 		wire = good;
 		wire.header.flags = (uint8_t)value;
-		if (value & ~LT_WIRE_F_REALLOC)
+		if (value & LT_WIRE_F_RANGE ? value & 0xe1 : value & ~LT_WIRE_F_REALLOC)
 			refused(&wire, sizeof(wire.acquire));
 	}
 	assert_false(lt_decode_kind_known(LT_KIND_NONE));
@@ -151,9 +186,8 @@ static void test_header(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_acquire),
-		cmocka_unit_test(test_release_and_restore),
-		cmocka_unit_test(test_stack),
+		cmocka_unit_test(test_acquire), cmocka_unit_test(test_release_and_restore),
+		cmocka_unit_test(test_ranges),  cmocka_unit_test(test_stack),
 		cmocka_unit_test(test_header),
 	};
 

@@ -199,6 +199,7 @@ static void test_nonsense(void **state)
 		{ LT_EVENT_TARGET, payload + 28, 65535, 2, "too long" },
 		{ LT_EVENT_TARGET, payload + 28, 1, 2, "does not end" },
 		{ LT_EVENT_COUNTERS, payload, LT_COUNTER_COUNT + 1, 2, "more counters" },
+		{ LT_EVENT_PROCESS, payload + 48, LT_RESIDENT_COUNT + 1, 2, "too many kinds" },
 		{ LT_EVENT_REPORT, payload, 2, 1, "neither 0 nor 1" },
 		{ LT_EVENT_END, payload, LT_END_TRUNCATED + 1, 4, "reason" },
 		{ LT_EVENT_SAMPLE, 8, 999, 2, "type" },
@@ -206,7 +207,7 @@ static void test_nonsense(void **state)
 		{ LT_EVENT_SAMPLE, 10, LT_KIND_HEAP, 1, "kind" },
 		{ LT_EVENT_ACQUIRE, 10, 0, 1, "kind" },
 		{ LT_EVENT_ACQUIRE, 10, 200, 1, "kind" },
-		{ LT_EVENT_ACQUIRE, 11, 2, 1, "flags" },
+		{ LT_EVENT_ACQUIRE, 11, 0x80, 1, "flags" },
 		{ LT_EVENT_SAMPLE, 11, 1, 1, "flags" },
 	};
 	struct lt_replay_result result;
@@ -321,6 +322,72 @@ static void test_versions(void **state)
 	lt_buf_free(&got);
 }
 
+/* What minor version 1 appended is not in files of version 0: unknown, which is 0. */
+static void test_older_minor(void **state)
+{
+	const struct lt_event_process process = { .rss_bytes = 4096,
+						  .collector_rss_bytes = 7,
+						  .swap_bytes = 3,
+						  .resident_count = 2,
+						  .resident = { 11, 22 } };
+	struct lt_event events[] = {
+		{ .type = LT_EVENT_TARGET,
+		  .target = { .comm = "a", .exe = "b", .allocator = "c", .pid = 5, .shares = 6 } },
+		{ .type = LT_EVENT_PROCESS, .process = process },
+	};
+	static const size_t appended[] = { 12, 8 + 2 + 2 * 8 };
+	struct lt_replay_result result;
+	struct lt_buf got = { 0 }, expected = { 0 };
+	uint8_t data[8192];
+	int size = lt_codec_encode_file(data, sizeof(data));
+
+	data[10] = 0;
+	lt_codec_seal_file(data, (size_t)size);
+	for (size_t i = 0; i < 2; i++) {
+		int record = lt_codec_encode(data + size, sizeof(data) - (size_t)size, &events[i]);
+
+		assert_true(record > 0);
+		record -= (int)appended[i];
+		lt_codec_seal(data + size, (size_t)record);
+		size += record;
+	}
+	events[0].target.pid = events[0].target.shares = 0;
+	events[1].process.swap_bytes = events[1].process.resident_count = 0;
+	memset(events[1].process.resident, 0, sizeof(events[1].process.resident));
+	for (size_t i = 0; i < 2; i++)
+		describe(&expected, &events[i]);
+	assert_int_equal(replay_bytes(data, (size_t)size, &got, &result), 0);
+	assert_string_equal(got.data, expected.data);
+	lt_buf_free(&got);
+	lt_buf_free(&expected);
+}
+
+/* A newer leaktrace may tell more kinds of resident memory apart. */
+static void test_newer_resident(void **state)
+{
+	struct lt_event event = { .type = LT_EVENT_PROCESS,
+				  .process = { .resident_count = LT_RESIDENT_COUNT } };
+	struct lt_replay_result result;
+	struct lt_buf got = { 0 }, expected = { 0 };
+	uint8_t data[8192] = { 0 };
+	int header = lt_codec_encode_file(data, sizeof(data)), record;
+
+	event.process.resident[LT_RESIDENT_COUNT - 1] = 77;
+	record = lt_codec_encode(data + header, sizeof(data) - (size_t)header, &event);
+	assert_true(record > 0);
+	data[header + LT_RECORD_HEADER + 48] += 2;
+	lt_codec_seal(data + header, (size_t)record + 16);
+	assert_int_equal(replay_bytes(data, (size_t)(header + record) + 16, &got, &result),
+			 -EBADMSG);
+	data[10]++;
+	lt_codec_seal_file(data, (size_t)header);
+	assert_int_equal(replay_bytes(data, (size_t)(header + record) + 16, &got, &result), 0);
+	describe(&expected, &event);
+	assert_string_equal(got.data, expected.data);
+	lt_buf_free(&got);
+	lt_buf_free(&expected);
+}
+
 static void put_name(struct lt_buf *out, const char *name)
 {
 	lt_buf_append(out, (uint8_t[]){ (uint8_t)strlen(name), 0 }, 2);
@@ -420,7 +487,9 @@ static void test_recorder_refuses(void **state)
 		{ .type = 99 },
 		{ .type = LT_EVENT_ACQUIRE },
 		{ .type = LT_EVENT_ACQUIRE, .kind = 200 },
-		{ .type = LT_EVENT_ACQUIRE, .kind = LT_KIND_HEAP, .flags = 2 },
+		{ .type = LT_EVENT_ACQUIRE, .kind = LT_KIND_HEAP, .flags = 0x80 },
+		{ .type = LT_EVENT_ACQUIRE, .kind = LT_KIND_MMAP, .flags = LT_WIRE_F_PROTECT },
+		{ .type = LT_EVENT_RELEASE, .kind = LT_KIND_MMAP, .flags = LT_WIRE_F_PROTECT },
 		{ .type = LT_EVENT_SAMPLE, .kind = LT_KIND_HEAP },
 		{ .type = LT_EVENT_STACK, .kind = LT_KIND_HEAP, .stack = { 1, words, 0, 0 } },
 		{ .type = LT_EVENT_STACK,
@@ -477,13 +546,14 @@ static void test_disk_full_later(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_largest),
-		cmocka_unit_test(test_every_prefix), cmocka_unit_test(test_every_byte_corrupt),
-		cmocka_unit_test(test_nonsense),     cmocka_unit_test(test_module_and_build_id),
-		cmocka_unit_test(test_huge_length),  cmocka_unit_test(test_not_a_recording),
-		cmocka_unit_test(test_versions),     cmocka_unit_test(test_foreign_names),
-		cmocka_unit_test(test_sink_stops),   cmocka_unit_test(test_recorder_refuses),
-		cmocka_unit_test(test_disk_full),    cmocka_unit_test(test_disk_full_later),
+		cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_largest),
+		cmocka_unit_test(test_every_prefix),   cmocka_unit_test(test_every_byte_corrupt),
+		cmocka_unit_test(test_nonsense),       cmocka_unit_test(test_module_and_build_id),
+		cmocka_unit_test(test_huge_length),    cmocka_unit_test(test_not_a_recording),
+		cmocka_unit_test(test_versions),       cmocka_unit_test(test_older_minor),
+		cmocka_unit_test(test_newer_resident), cmocka_unit_test(test_foreign_names),
+		cmocka_unit_test(test_sink_stops),     cmocka_unit_test(test_recorder_refuses),
+		cmocka_unit_test(test_disk_full),      cmocka_unit_test(test_disk_full_later),
 	};
 
 	return cmocka_run_group_tests(tests, make_sample, free_sample);

@@ -177,6 +177,32 @@ static void test_debuglink(void **state)
 		}
 }
 
+/* In a container: there alone, by way of a link that means a file in there. */
+static void test_target_root(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct lt_process process = { .pid = getpid(), .ns_pid = getpid() };
+	char path[128];
+	struct run run;
+
+	shell(fixture, "gcc -g -O2 -Wl,--build-id=0x1234567890abcdef -o prog $PWD/main.c && "
+		       "d=proc/root/usr/lib/debug/.build-id/12 && mkdir -p $d && "
+		       "printf 'Name: prog\\nUid: 0 0 0 0\\n' >proc/status && "
+		       "objcopy --only-keep-debug prog proc/root/dbg && "
+		       "ln -s /dbg $d/34567890abcdef.debug && objcopy -S prog");
+	assert_int_equal(lookup_program(fixture, &run).frame_count, 0);
+	snprintf(path, sizeof(path), "%s/proc", fixture->dir);
+	process.proc_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(process.proc_fd >= 0);
+	assert_int_equal(lt_resolver_set_process(fixture->resolver, &process), 0);
+	close(process.proc_fd);
+	shell(fixture, "cp prog prog2 && mv prog2 prog"); /* else it is known already */
+	check_full(fixture);
+	shell(fixture, "gcc -O1 -g -Wl,--build-id=0x4321432143214321 -o proc/root/dbg main.c && "
+		       "cp prog prog2 && mv prog2 prog");
+	assert_int_equal(lookup_program(fixture, &run).frame_count, 0);
+}
+
 /* A debug file that is not the program's own must not lend it names. */
 static void test_foreign_debug_file(void **state)
 {
@@ -677,6 +703,7 @@ int main(void)
 		PROGRAM_TEST(test_jit),          PROGRAM_TEST(test_modules),
 		PROGRAM_TEST(test_module_bound), PROGRAM_TEST(test_broken_files),
 		PROGRAM_TEST(test_no_file),      PROGRAM_TEST(test_file_shortened_while_open),
+		PROGRAM_TEST(test_target_root),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,553 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/targets.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "cli/exit_code.h"
+
+#define STARTUP_TRIES   20
+#define STARTUP_WAIT_NS 50000000L
+
+struct lt_target *lt_targets_find(const struct lt_session *session, uint32_t number)
+{
+	struct lt_target *target;
+
+	HASH_FIND(hh, session->targets, &number, sizeof(number), target);
+	return target;
+}
+
+size_t lt_targets_alive(const struct lt_session *session)
+{
+	size_t alive = 0;
+
+	for (const struct lt_target *target = session->targets; target; target = target->hh.next)
+		alive += !target->ended;
+	return alive;
+}
+
+static struct lt_target *add(struct lt_session *session, uint32_t number, uint32_t pid)
+{
+	struct lt_target *target = calloc(1, sizeof(*target));
+
+	if (!target)
+		return NULL;
+	target->number = number;
+	target->pid = pid;
+	target->process = (struct lt_process){ .proc_fd = -1, .pid_fd = -1 };
+	HASH_ADD(hh, session->targets, number, sizeof(target->number), target);
+	if (target->hh.tbl)
+		return target;
+	free(target);
+	return NULL;
+}
+
+/* Images */
+
+static void free_image(struct lt_image *image)
+{
+	lt_modules_free(image->modules);
+	lt_naming_free(&image->naming);
+	lt_symbolizer_free(image->symbolizer);
+	lt_symbol_store_free(image->symbols);
+	lt_process_close(&image->process);
+	free(image);
+}
+
+/*
+ * Images that nobody holds; a lookup in hand may take long, and would be waited for.  all: at the
+ * end of the session, but for those with lookups in hand: exit() comes soon.
+ */
+static void sweep_images(struct lt_session *session)
+{
+	for (struct lt_image **slot = &session->images, *image; (image = *slot);) {
+		if (image->holders || lt_symbolizer_pending(image->symbolizer)) {
+			slot = &image->next;
+			continue;
+		}
+		*slot = image->next;
+		free_image(image);
+	}
+}
+
+static int open_symbolizer(struct lt_session *session, struct lt_image *image)
+{
+	_lt_buf_ struct lt_buf error = { 0 };
+	struct lt_resolver *resolver;
+	int err = lt_resolver_new(&resolver);
+
+	if (err)
+		return err;
+	err = lt_resolver_set_process(resolver, &image->process);
+	if (!err && session->options->debuginfod)
+		err = lt_resolver_set_debuginfod(resolver, session->options->debuginfod, &error);
+	if (!err)
+		err = lt_symbolizer_new(&image->symbolizer, resolver);
+	if (err) {
+		if (error.data)
+			lt_error("%s", error.data);
+		lt_resolver_free(resolver);
+		return err;
+	}
+	image->resolver = resolver;
+	image->naming.symbolizer = image->symbolizer;
+	return 0;
+}
+
+int lt_targets_add_image(struct lt_session *session, struct lt_target *target)
+{
+	struct lt_image *image = calloc(1, sizeof(*image));
+	struct epoll_event event = { .events = EPOLLIN };
+	int err;
+
+	if (!image)
+		return -ENOMEM;
+	image->process = (struct lt_process){ .proc_fd = -1, .pid_fd = -1 };
+	err = lt_process_open(target->process.pid, &image->process);
+	if (!err)
+		err = open_symbolizer(session, image);
+	if (!err)
+		err = lt_modules_new(&image->modules, &image->process, target->number,
+				     &session->shared, image->symbolizer);
+	if (!err)
+		err = lt_modules_serve(image->modules, target->number);
+	if (!err &&
+	    epoll_ctl(session->wake_fd, EPOLL_CTL_ADD, lt_symbolizer_fd(image->symbolizer), &event))
+		err = -errno;
+	if (err) {
+		free_image(image);
+		return err;
+	}
+	image->holders = 1;
+	image->next = session->images;
+	session->images = image;
+	target->image = image;
+	return 0;
+}
+
+/* Another one of those who share the image speaks for it from now on. */
+static void move_image(struct lt_session *session, struct lt_image *image)
+{
+	struct lt_process process;
+
+	for (struct lt_target *target = session->targets; target; target = target->hh.next) {
+		if (target->image != image)
+			continue;
+		lt_modules_move(image->modules, &image->process, target->number);
+		if (target->ended || lt_process_open(target->process.pid, &process))
+			continue;
+		lt_process_close(&image->process);
+		image->process = process;
+		return;
+	}
+}
+
+static void let_go_of_image(struct lt_session *session, struct lt_target *target)
+{
+	struct lt_image *image = target->image;
+
+	target->image = NULL;
+	if (image && --image->holders)
+		move_image(session, image);
+	else if (image)
+		lt_resolver_stop_network(image->resolver);
+	sweep_images(session);
+}
+
+void lt_targets_drop(struct lt_session *session, struct lt_target *target)
+{
+	HASH_DEL(session->targets, target);
+	if (session->tracer)
+		lt_code_forget(lt_tracer_code(session->tracer), target->number);
+	let_go_of_image(session, target);
+	lt_plan_free(&target->plan);
+	lt_process_close(&target->process);
+	free(target);
+}
+
+void lt_targets_free(struct lt_session *session)
+{
+	struct lt_target *target, *next;
+
+	HASH_ITER(hh, session->targets, target, next)
+		lt_targets_drop(session, target);
+	lt_plan_free(&session->plan);
+}
+
+/* Plans */
+
+static int exit_code_of(int err)
+{
+	return err == -EACCES || err == -EPERM ? LT_EXIT_PERMISSION
+	       : err == -ESRCH                 ? LT_EXIT_NO_TARGET
+					       : LT_EXIT_FAILURE;
+}
+
+int lt_targets_open(struct lt_session *session, pid_t pid)
+{
+	struct lt_process process = { .proc_fd = -1, .pid_fd = -1 };
+	int err = lt_process_open(pid, &process);
+	struct lt_target *target;
+
+	if (err == -ESRCH) {
+		lt_error("no process with pid %d: see ps -e", pid);
+		return LT_EXIT_NO_TARGET;
+	}
+	if (err) {
+		lt_error("cannot look at pid %d: %s", pid, strerror(-err));
+		return exit_code_of(err);
+	}
+	if (process.kernel_thread || process.bits32) {
+		lt_error(process.bits32
+				 ? "pid %d (%s) is a 32-bit program: only 64-bit targets can "
+				   "be traced"
+				 : "pid %d (%s) is a kernel thread: it has no user memory to "
+				   "trace",
+			 pid, process.comm);
+		lt_process_close(&process);
+		return LT_EXIT_NO_TARGET;
+	}
+	/* A thread's id means its process, which may have been named already. */
+	if (lt_targets_find(session, (uint32_t)process.tgid_init)) {
+		lt_process_close(&process);
+		return LT_EXIT_DONE;
+	}
+	target = add(session, (uint32_t)process.tgid_init, (uint32_t)process.tgid_init);
+	if (!target) {
+		lt_process_close(&process);
+		return LT_EXIT_FAILURE;
+	}
+	target->process = process;
+	target->opened = target->given = true;
+	return LT_EXIT_DONE;
+}
+
+/* Where probes are remembered: what is inherited serves all processes alike. */
+static struct lt_plan *plan_of(struct lt_session *session, struct lt_target *target)
+{
+	return session->options->follow ? &session->plan : &target->plan;
+}
+
+/* Adds what the process maps by now and nobody looked at before.  -ENOENT: no allocator in it. */
+static int plan_more(struct lt_session *session, struct lt_target *target,
+		     const struct lt_maps *maps)
+{
+	struct lt_plan *known = plan_of(session, target), more = { 0 };
+	int err = lt_plan_more(&target->process, maps, &session->options->plan, known, &more);
+
+	if (err && err != -ENOENT)
+		return err;
+	return lt_plan_append(known, &more) ?: err;
+}
+
+static bool maps_file(const struct lt_maps *maps, const struct lt_plan_file *file)
+{
+	for (size_t i = 0; i < maps->count; i++)
+		if (maps->entries[i].executable && maps->entries[i].inode == file->inode &&
+		    maps->entries[i].device == file->device)
+			return true;
+	return false;
+}
+
+static bool has_allocator(struct lt_session *session, struct lt_target *target,
+			  const struct lt_maps *maps)
+{
+	const struct lt_plan *plan = plan_of(session, target);
+
+	for (size_t i = 0; i < plan->file_count; i++)
+		if (maps_file(maps, &plan->files[i]))
+			return true;
+	return false;
+}
+
+int lt_targets_look(struct lt_session *session, struct lt_target *target)
+{
+	struct lt_maps maps = { 0 };
+	int err = lt_maps_read(&target->process, &maps);
+
+	if (!err)
+		err = plan_more(session, target, &maps);
+	if ((!err || err == -ENOENT))
+		err = has_allocator(session, target, &maps) ? 0 : -ENOENT;
+	lt_maps_free(&maps);
+	return err;
+}
+
+static void tell_skips(const struct lt_plan *plan)
+{
+	for (size_t i = 0; i < plan->skip_count; i++)
+		if (plan->skips[i].allocator)
+			lt_warn("%s has an allocator of a kind that is not known: what it "
+				"allocates "
+				"is not seen (--allocator names it)",
+				plan->skips[i].what);
+		else if (plan->skips[i].unmatched)
+			lt_warn("--allocator %s: %s", plan->skips[i].what, plan->skips[i].why);
+}
+
+int lt_targets_plan(struct lt_session *session, struct lt_target *target, bool patient)
+{
+	pid_t pid = target->process.pid;
+	int err = lt_targets_look(session, target);
+
+	/* A process that has just been started has not mapped its C library yet. */
+	for (int tries = 1; patient && tries < STARTUP_TRIES && err == -ENOENT; tries++) {
+		nanosleep(&(struct timespec){ .tv_nsec = STARTUP_WAIT_NS }, NULL);
+		err = lt_targets_look(session, target);
+	}
+	if (err == -EACCES || err == -EPERM) {
+		lt_error("cannot read the mappings of pid %d: run as root (sudo leaktrace ...)",
+			 pid);
+		return LT_EXIT_PERMISSION;
+	}
+	if (err && err != -ENOENT) {
+		lt_error("cannot read the mappings of pid %d: %s", pid, strerror(-err));
+		return exit_code_of(err);
+	}
+	if (session->options->explain)
+		return LT_EXIT_DONE;
+	tell_skips(plan_of(session, target));
+	if (err == -ENOENT) {
+		_lt_buf_ struct lt_buf names = { 0 };
+
+		lt_family_names(&names);
+		lt_error("no supported allocator found in pid %d (%s are): "
+			 "leaktrace --explain -p %d says what was looked at",
+			 pid, lt_buf_error(&names) ? "no" : names.data, pid);
+		return LT_EXIT_FAILURE;
+	}
+	return LT_EXIT_DONE;
+}
+
+/* A plan that borrows all from another one: the files that the process maps and has no probes in. */
+static int select_files(const struct lt_plan *plan, const struct lt_maps *maps, uint64_t attached,
+			struct lt_plan *chosen, uint64_t *files)
+{
+	*chosen = *plan;
+	chosen->probes = calloc(plan->probe_count + 1, sizeof(*chosen->probes));
+	if (!chosen->probes)
+		return -ENOMEM;
+	chosen->probe_count = 0;
+	*files = 0;
+	for (size_t i = 0; i < plan->probe_count; i++) {
+		uint32_t file = plan->probes[i].file;
+		uint64_t bit = file < 64 ? UINT64_C(1) << file : 0;
+
+		if (attached & bit || !maps_file(maps, &plan->files[file]))
+			continue;
+		chosen->probes[chosen->probe_count++] = plan->probes[i];
+		*files |= bit;
+	}
+	return 0;
+}
+
+int lt_targets_attach(struct lt_session *session, struct lt_target *target, struct lt_buf *error)
+{
+	struct lt_maps maps = { 0 };
+	struct lt_plan chosen = { 0 };
+	uint64_t files = 0;
+	int err = lt_maps_read(&target->process, &maps);
+
+	if (!err)
+		err = select_files(plan_of(session, target), &maps, target->attached, &chosen,
+				   &files);
+	if (err)
+		lt_buf_printf(error, "probes cannot be attached to pid %u: %s", target->pid,
+			      strerror(-err));
+	if (!err && chosen.probe_count)
+		err = lt_tracer_attach(session->tracer, &target->process, &chosen, error);
+	if (!err)
+		target->attached |= files;
+	free(chosen.probes);
+	lt_maps_free(&maps);
+	return err;
+}
+
+/* An allocator that is mapped later, or by another program: not worth the session if it fails. */
+static void attach_later(struct lt_session *session, struct lt_target *target)
+{
+	_lt_buf_ struct lt_buf error = { 0 };
+	int err = lt_targets_look(session, target);
+
+	if (!err && lt_targets_attach(session, target, &error) &&
+	    !lt_process_check(&target->process))
+		lt_warn("%s", error.data ? error.data : "out of memory");
+}
+
+static int own_image(struct lt_session *session, struct lt_target *target)
+{
+	int err;
+
+	target->strayed = false;
+	let_go_of_image(session, target);
+	err = lt_targets_add_image(session, target);
+	if (err) /* it is gone, as far as names are concerned */
+		return err == -ENOMEM ? err : 0;
+	target->planned = 0;
+	return lt_feed_unshare(session, target);
+}
+
+int lt_targets_follow(struct lt_session *session)
+{
+	int err;
+
+	for (struct lt_target *target = session->targets; target; target = target->hh.next) {
+		unsigned int changes;
+
+		if (!target->image || target->ended)
+			continue;
+		err = target->strayed ? own_image(session, target) : 0;
+		if (err)
+			return err;
+		if (!target->image)
+			continue;
+		changes = lt_modules_changes(target->image->modules);
+		if (target->planned == changes)
+			continue;
+		target->planned = changes;
+		attach_later(session, target);
+	}
+	return 0;
+}
+
+/* Lives */
+
+static struct lt_target *find_pid(struct lt_session *session, uint32_t pid)
+{
+	struct lt_target *target = session->targets;
+
+	while (target && (target->pid != pid || target->ended))
+		target = target->hh.next;
+	return target;
+}
+
+static void note_change(void *context, const struct lt_map_change *change)
+{
+	struct lt_session *session = context;
+	struct lt_target *target = find_pid(session, change->pid);
+
+	if (!target || !target->image)
+		return;
+	if (target->image->process.tgid_init == (pid_t)change->pid)
+		lt_modules_note(target->image->modules, change);
+	else
+		target->strayed = true; /* it shared another's code until now */
+}
+
+void lt_targets_listen(void *context)
+{
+	struct lt_session *session = context;
+
+	if (!session->watch ||
+	    lt_map_watch_read(session->watch, note_change, session) != -EOVERFLOW)
+		return;
+	for (struct lt_image *image = session->images; image; image = image->next)
+		lt_modules_doubt(image->modules);
+}
+
+static void end(const struct lt_session *session, struct lt_target *target, uint32_t reason,
+		int32_t status)
+{
+	target->ended = true;
+	target->ended_turn = session->turn;
+	target->end = (struct lt_event_end){ reason, status };
+}
+
+/* A new process image: of a fork, with the code of its parent, or of an exec, with its own. */
+static int begin(struct lt_session *session, const struct lt_event *event, struct lt_target *before,
+		 bool same_code)
+{
+	struct lt_target *target = add(session, event->life.process, event->life.pid);
+	int err;
+
+	if (!target)
+		return -ENOMEM;
+	if (before) {
+		target->parent_pid = event->life.what == LT_WIRE_EXEC ? before->parent_pid
+								      : before->pid;
+		target->given = before->given && event->life.what == LT_WIRE_EXEC;
+		target->attached = before->attached;
+	}
+	target->opened = lt_process_open((pid_t)event->life.pid, &target->process) == 0;
+	if (!target->opened) {
+		snprintf(target->process.comm, sizeof(target->process.comm), "%s",
+			 event->life.comm);
+		target->process.ns_pid = before && before->pid == (uint32_t)before->process.ns_pid
+						 ? (pid_t)event->life.pid
+						 : 0;
+	}
+	if (same_code && before && before->image) {
+		target->image = before->image;
+		target->image->holders++;
+		target->planned = lt_modules_changes(target->image->modules);
+		return lt_feed_start(session, target, before);
+	}
+	/* What is gone already cannot be looked at: its events come without names. */
+	err = target->opened ? lt_targets_add_image(session, target) : 0;
+	if (err == -ENOMEM)
+		return err;
+	err = lt_feed_start(session, target, NULL);
+	if (!err && target->image)
+		attach_later(session, target);
+	return err;
+}
+
+int lt_targets_life(void *context, const struct lt_event *event)
+{
+	struct lt_session *session = context;
+	struct lt_target *target = lt_targets_find(session, event->tgid);
+	int status = (int)event->life.status;
+
+	switch (event->life.what) {
+	case LT_WIRE_FORK:
+		return begin(session, event, target, status == 0);
+	case LT_WIRE_EXEC:
+		if (target)
+			end(session, target, LT_END_EXEC, 0);
+		return event->life.process ? begin(session, event, target, false) : 0;
+	case LT_WIRE_EXIT:
+		if (!target)
+			session->strays++;
+		else if (WIFSIGNALED(status))
+			end(session, target, LT_END_KILLED, WTERMSIG(status));
+		else
+			end(session, target, LT_END_EXITED, WEXITSTATUS(status));
+	}
+	return 0;
+}
+
+/* In a report of its own, as one that the user knows of; else in the sum. */
+static int settle(struct lt_session *session, struct lt_target *target, bool known)
+{
+	int err = known && !target->told_end ? lt_feed_leave(session, target) : 0;
+
+	if (err || (known && !lt_feed_may_go(target)))
+		return err;
+	err = lt_feed_gone(session, target);
+	lt_targets_drop(session, target);
+	return err;
+}
+
+int lt_targets_settle(struct lt_session *session)
+{
+	bool last = !lt_targets_alive(session); /* the session's final reports come */
+	struct lt_target *target, *next;
+	int err = 0;
+
+	HASH_ITER(hh, session->targets, target, next) {
+		bool known = target->given || target->reports;
+
+		if (!target->ended || target->ended_turn == session->turn || err ||
+		    (last && known))
+			continue;
+		err = settle(session, target, known);
+	}
+	return err;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What texts of one process and of all have in common. */
+#ifndef LT_EXPORT_TEXT_LOOK_H
+#define LT_EXPORT_TEXT_LOOK_H
+
+#include "base/format.h"
+#include "export/text_lines.h"
+
+#define BYTES(value)    lt_format_bytes((double)(value)).text
+#define COUNT(value)    lt_format_count((double)(value)).text
+#define DURATION(value) lt_format_duration(value).text
+#define PERCENT(value)  lt_format_percent(value).text
+
+struct lt_look {
+	const char *label, *color;
+	bool full; /* with evidence and stack, also when not verbose */
+};
+
+extern const struct lt_look lt_looks[LT_VERDICT_LEAKING + 1];
+
+const char *lt_look_plural(uint64_t count); /* "" or "s" */
+const char *lt_look_plus(double value);     /* "+" or "": negative numbers have their sign */
+/* Unix time as UTC: "20:55:48Z", with the date if long. */
+void lt_look_clock(double realtime_s, bool with_date, char text[40]);
+
+#endif
