@@ -7,7 +7,9 @@
  * address is free before it is used again, all events of a process go to one ring.
  *
  * While these programs are attached, every system call of every process takes the kernel's slow
- * path and comes by here: what is not wanted must leave at once.
+ * path.  Tracepoints of single calls are used rather than raw ones of all: only these calls come by
+ * here, and the kernel does not preempt their programs.  (It does so at the raw ones since 6.13, and
+ * then skips the program for whoever comes meanwhile.)
  */
 #include "common.bpf.h"
 #include "kernel.bpf.h"
@@ -33,6 +35,7 @@ struct task_struct___map {
 	struct {
 		unsigned int status;
 	} thread_info;
+	void *stack;
 	struct mm_struct___map *mm;
 	struct nsproxy *nsproxy;
 } __attribute__((preserve_access_index));
@@ -177,7 +180,7 @@ static __always_inline void restore(__u32 process, __u64 start, __u64 size, __u6
 	send_range(process, LT_WIRE_RANGE_RESTORE, start, size, target);
 }
 
-/* Of a function that called the allocator, and waits for it.  What was left by longjmp lies below. */
+/* Below a call of the allocator that is pending.  One left by longjmp is so until the next. */
 static __always_inline bool in_allocator(const struct lt_thread *thread)
 {
 	__u64 sp = thread->returned.rsp;
@@ -424,12 +427,36 @@ static __always_inline void enter_shmdt(__u32 process, const struct pt_regs *reg
 	bpf_map_delete_elem(&lt_attached, &key);
 }
 
-/* The registers of the call that this thread makes, copied to where it can be unwound from. */
-static __always_inline struct pt_regs *copy_regs(struct lt_thread *thread, __u64 regs)
+/* What perf hands to programs at a system call: struct syscall_tp_t in kernel/trace/trace_syscalls.c. */
+struct call_event {
+	__u64 private;
+	int number;
+	int reserved;
+};
+
+#define THREAD_SIZE  (4 * PAGE) /* arch/x86/include/asm/page_64_types.h, without KASAN */
+#define USER_CODE    0x33       /* __USER_CS, arch/x86/include/asm/segment.h */
+#define TOP_PADDINGS 2          /* TOP_OF_KERNEL_STACK_PADDING: 16 bytes where FRED is built in */
+
+/*
+ * The registers of the call that this thread makes, copied to where it can be unwound from.  They lie
+ * at the top of its kernel stack.
+ */
+static __always_inline struct pt_regs *copy_regs(struct lt_thread *thread, __u64 number)
 {
-	return bpf_probe_read_kernel(&thread->returned, sizeof(thread->returned), (void *)regs)
-		       ? NULL
-		       : &thread->returned;
+	struct task_struct___map *task = (void *)bpf_get_current_task();
+	__u64 top = (__u64)BPF_CORE_READ(task, stack) + THREAD_SIZE - sizeof(struct pt_regs);
+
+	for (int i = 0; i < TOP_PADDINGS; i++) {
+		if (bpf_probe_read_kernel(&thread->returned, sizeof(thread->returned),
+					  (void *)(top - i * 16)))
+			continue;
+		if (thread->returned.orig_rax == number &&
+		    (thread->returned.cs & 0xffff) == USER_CODE)
+			return &thread->returned;
+	}
+	count(LT_COUNTER_CALL_MISSED);
+	return NULL;
 }
 
 /* Those that are looked at before and after; those that change the protection, only after. */
@@ -444,21 +471,18 @@ static __always_inline bool is_protection(__u64 number)
 	return number == __NR_mprotect || number == __NR_pkey_mprotect;
 }
 
-/* sys_enter(registers, number) */
-SEC("raw_tp/sys_enter")
-int enter_mapping(struct bpf_raw_tracepoint_args *ctx)
+SEC("tracepoint")
+int enter_mapping(struct call_event *ctx)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid(), process;
-	struct lt_map_call call = { .number = ctx->args[1] };
+	struct lt_map_call call = { .number = ctx->number };
 	struct lt_bpf_target *target;
 	struct lt_thread *thread;
 	struct pt_regs *regs;
 
-	if (!is_mapping(call.number))
-		return 0;
 	target = traced();
 	thread = target && !is_compat() ? thread_get(target) : NULL;
-	regs = thread ? copy_regs(thread, ctx->args[0]) : NULL;
+	regs = thread ? copy_regs(thread, call.number) : NULL;
 	if (!regs)
 		return 0;
 	process = target->process;
@@ -496,29 +520,26 @@ static __always_inline struct made leave(__u32 process, const struct pt_regs *re
 	return (struct made){ 0 };
 }
 
-/* sys_exit(registers, result): the registers that held arguments still do. */
-SEC("raw_tp/sys_exit")
-int leave_mapping(struct bpf_raw_tracepoint_args *ctx)
+/* The registers that held arguments still do. */
+SEC("tracepoint")
+int leave_mapping(struct call_event *ctx)
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 	struct lt_bpf_target *target = traced();
 	struct lt_map_call *call = NULL;
 	struct lt_thread *thread;
 	struct pt_regs *regs;
+	__u64 number = ctx->number;
 	struct made made;
-	__u64 number;
 
 	if (!target)
-		return 0;
-	regs = (void *)ctx->args[0];
-	if (bpf_probe_read_kernel(&number, sizeof(number), &regs->orig_rax))
 		return 0;
 	if (is_mapping(number))
 		call = bpf_map_lookup_elem(&lt_map_calls, &tid);
 	if (call ? call->number != number : !is_protection(number) || is_compat())
 		return 0;
 	thread = thread_get(target);
-	regs = thread ? copy_regs(thread, ctx->args[0]) : NULL;
+	regs = thread ? copy_regs(thread, number) : NULL;
 	if (!regs)
 		return 0;
 	made = call ? leave(target->process, regs, call) : leave_mprotect(regs);

@@ -9,7 +9,7 @@ build="gcc libc6-dev clang llvm libbpf-dev bpftool libelf-dev libdw-dev zlib1g-d
 check="$build libcmocka-dev libdebuginfod1|libdebuginfod1t64 libclang-rt-dev g++ rustc binutils python3 prometheus prometheus-node-exporter
 	memcached nginx-light redis-server redis-tools postgresql sqlite3 nodejs libjemalloc-dev libgoogle-perftools-dev libunwind-dev libmimalloc-dev musl-tools libboost-context1.74.0|libboost-context1.83.0|libboost-context1.88.0
 	util-linux mandoc"
-kernels="$build python3 qemu-system-x86 busybox-static debian-archive-keyring util-linux"
+kernels="$check qemu-system-x86 busybox-static debian-archive-keyring"
 lint="$build clang-format clang-tidy shellcheck"
 bench="$build python3 redis-server redis-tools memcached nginx-light wrk"
 

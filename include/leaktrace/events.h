@@ -24,8 +24,8 @@ enum lt_wire_type {
 	LT_WIRE_STACK =
 		4, /* the frames behind a stack id; may be repeated, may follow its first use */
 	/* Records of the life ring: struct lt_wire_life. */
-	LT_WIRE_EXEC = 5, /* the process image was replaced: everything it held is gone */
-	LT_WIRE_EXIT = 6, /* the last thread of the process ended */
+	LT_WIRE_EXEC = 5,  /* the process image was replaced: everything it held is gone */
+	LT_WIRE_EXIT = 6,  /* the last thread of the process ended */
 	LT_WIRE_FORK = 16, /* a process that is traced from its birth on */
 	/* Of a range of addresses: struct lt_wire_range. */
 	LT_WIRE_RANGE_RELEASE = 32,
@@ -39,19 +39,20 @@ enum lt_kind {
 #define LT_KIND(symbol, value, name, unit) LT_KIND_##symbol = (value),
 #include "kinds.def"
 #undef LT_KIND
+	LT_KIND_COUNT
 };
 
 /* lt_wire_header.flags */
 enum lt_wire_flags {
 	/* One half of a realloc; a range's release: of a call that maps something instead. */
 	LT_WIRE_F_REALLOC = 1,
-	LT_WIRE_F_RANGE = 2,   /* the resource is a range of addresses: any part may be released */
+	LT_WIRE_F_RANGE = 2, /* the resource is a range of addresses: any part may be released */
 	/* An acquire of what is mapped already, if its class is PLAIN or RESERVED: mprotect. */
 	LT_WIRE_F_PROTECT = 4,
 	LT_WIRE_F_CLASS = 24, /* enum lt_range_class, of an acquired range */
 };
 
-#define LT_WIRE_CLASS(flags)     (((flags) & LT_WIRE_F_CLASS) >> 3)
+#define LT_WIRE_CLASS(flags)     (((flags)&LT_WIRE_F_CLASS) >> 3)
 #define LT_WIRE_CLASS_FLAG(what) ((what) << 3)
 
 /*
@@ -61,8 +62,8 @@ enum lt_wire_flags {
 enum lt_range_class {
 	LT_RANGE_PLAIN = 0,
 	LT_RANGE_ALLOCATOR = 1, /* made by an allocator, for what it hands out */
-	LT_RANGE_STACK = 2,     /* of a thread: MAP_STACK; libraries keep them for the next thread */
-	LT_RANGE_RESERVED = 3,  /* PROT_NONE: addresses without memory */
+	LT_RANGE_STACK = 2,    /* of a thread: MAP_STACK; libraries keep them for the next thread */
+	LT_RANGE_RESERVED = 3, /* PROT_NONE: addresses without memory */
 	LT_RANGE_CLASSES
 };
 
@@ -96,10 +97,10 @@ enum lt_counter {
 };
 
 struct lt_wire_header {
-	__u8 version; /* LT_WIRE_VERSION */
-	__u8 type;    /* enum lt_wire_type */
-	__u8 kind;    /* enum lt_kind */
-	__u8 flags;   /* enum lt_wire_flags */
+	__u8 version;  /* LT_WIRE_VERSION */
+	__u8 type;     /* enum lt_wire_type */
+	__u8 kind;     /* enum lt_kind */
+	__u8 flags;    /* enum lt_wire_flags */
 	__u32 process; /* number of the process: struct lt_bpf_target in config.h */
 	__u64 time_ns;
 };

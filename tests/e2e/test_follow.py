@@ -143,6 +143,33 @@ class Follow(Session):
         self.assertEqual(target.quit(), 0)
 
 
+EXEC_BY_A_THREAD = """
+import os, sys, threading
+sys.stdin.readline()
+for _ in range(10):
+    child = os.fork()
+    if not child:
+        threading.Thread(target=os.execv, args=("/bin/true", ["true"])).start()
+        threading.Event().wait()
+    os.waitpid(child, 0)
+print("done", flush=True)
+sys.stdin.readline()
+"""
+
+
+class Threads(Session):
+    def test_an_exec_by_any_thread_leaves_nothing_behind(self):
+        target = self.own(harness.Process([sys.executable, "-c", EXEC_BY_A_THREAD]))
+        leaktrace = self.own(harness.Leaktrace(target.pid, self.directory, "--follow"))
+        target.say("go")
+        self.assertEqual(target.line(), "done")
+        harness.wait_until(lambda: map_entries(leaktrace.pid, "lt_targets") == 1, "children gone")
+        self.assertLessEqual(map_entries(leaktrace.pid, "lt_threads"), 1)
+        target.say("end")
+        self.assertEqual(leaktrace.wait(), 0, leaktrace.stderr)
+        self.assertEqual(self.totals(leaktrace)[-1]["ended"]["processes"], 20)
+
+
 class Many(Session):
     def test_several_pids_each_with_its_own_report_and_a_total(self):
         targets = [self.target("forks", 40, 1000) for _ in range(3)]
@@ -177,6 +204,20 @@ class Many(Session):
         last = lines_of(leaktrace.json_path, "report")[-1]
         self.assertEqual((last["final"], last["target"]["pid"]), (True, targets[1].pid))
         self.assert_truth(last, truths[1])
+
+    def test_one_executes_and_ends_and_the_other_lost_nothing(self):
+        target = self.target("forks", 40, 1000)
+        other = self.own(harness.Process(["sh", "-c", "read line; exec sh -c :"]))
+        leaktrace = self.own(harness.Leaktrace(f"{target.pid},{other.pid}", self.directory))
+        other.say("go")
+        self.assertEqual(other.wait(), 0)
+        final = harness.wait_until(
+            lambda: [r for r in lines_of(leaktrace.json_path, "report") if r["final"]], "its report")
+        self.assertEqual(final[0]["end"]["reason"], "exec")
+        target.go().truth()
+        self.assertEqual(target.quit(), 0)
+        self.assertEqual(leaktrace.wait(), 0, leaktrace.stderr)
+        self.assert_no_loss(lines_of(leaktrace.json_path, "report")[-1])
 
     def test_by_name(self):
         name = f"lt-{os.getpid()}"
@@ -230,6 +271,12 @@ class Command(Session):
     def test_its_output_is_its_own(self):
         result, _ = self.command("echo", "said")
         self.assertIn("said\n", result.stdout)
+
+    def test_what_ends_while_it_is_loaded(self):
+        for option in ("--propagate-exit",), ("--propagate-exit", "--follow"):
+            result, reports = self.command("/lib64/ld-linux-x86-64.so.2", "/no/such/program", options=option)
+            self.assertEqual(result.returncode, 127, result.stderr)
+            self.assertEqual([r["end"] for r in reports], [{"reason": "exited", "status": 127}])
 
     def test_what_cannot_be_started(self):
         result, _ = self.command("/no/such/program")

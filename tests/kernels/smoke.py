@@ -4,6 +4,8 @@
 where computing is slow and waiting costs nothing; it works outside as well."""
 
 import ctypes
+import json
+import signal
 import sys
 import unittest
 from pathlib import Path
@@ -51,6 +53,19 @@ class Smoke(harness.TestCase):
 
     def test_counts_are_exact(self):
         self.compare("family", 3, 2500, 1)
+
+    def test_children_are_followed(self):
+        target = self.target("forks", 40, 20000)
+        leaktrace = self.leaktrace(target, "--follow", "--kinds", "heap", "--top", 100)
+        truth = target.go().truth()
+        leaktrace.signal(signal.SIGINT)
+        self.assertEqual(leaktrace.wait(), 0, leaktrace.stderr)
+        total = [d for d in map(json.loads, leaktrace.json_path.read_text().splitlines())
+                 if d["type"] == "total"][-1]
+        for name in ("acquired_count", "released_count"):
+            self.assertEqual(total["ended"][name],
+                             truth["child_site"][name] + truth["image_site"][name])
+        self.assertEqual(target.quit(), 0)
 
     def test_a_whole_chain_without_frame_pointers(self):
         target = self.target("deep", DEEP_BLOCKS)

@@ -48,13 +48,12 @@ struct matrix_case {
 		let_go;                                                                            \
 	}
 
-#define CASE_ROW_TO(limit, name, needs, passing, get)                                              \
+#define ROW_TO(limit, name, needs, passing)                                                        \
 	{ #name, name, release_of_##name, (const void *)needs, passing, limit },
-#define CASE_ROW(name, needs, passing, get, let_go)       CASE_ROW_TO(SIZE_MAX, name, needs, passing, get)
-#define EMPTY_CASE_ROW(name, needs, passing, get, let_go) CASE_ROW_TO(0, name, needs, passing, get)
+#define CASE_ROW(name, needs, passing, get, let_go)       ROW_TO(SIZE_MAX, name, needs, passing)
+#define EMPTY_CASE_ROW(name, needs, passing, get, let_go) ROW_TO(0, name, needs, passing)
 /* Nothing told the allocator how long a string is: who wants to know must read it. */
-#define STRING_CASE_ROW(name, needs, passing, get, let_go)                                         \
-	CASE_ROW_TO(32 << 10, name, needs, passing, get)
+#define STRING_CASE_ROW(name, needs, passing, get, let_go) ROW_TO(32 << 10, name, needs, passing)
 
 /* Each ends with a row without a name.  The operators are not in every program. */
 #ifdef __cplusplus

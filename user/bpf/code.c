@@ -315,10 +315,13 @@ int lt_code_set_ranges(struct lt_code *code, uint32_t index, const struct lt_cod
 {
 	struct space *space = &code->spaces[index];
 	uint32_t generation = code->maps.generations[index] + 1;
-	struct lt_code_range *half = space->ranges + (generation & 1) * LT_MAX_CODE_RANGES;
+	struct lt_code_range *half;
 	size_t kept = count < LT_MAX_CODE_RANGES ? count : LT_MAX_CODE_RANGES;
 
+	if (!space->ranges)
+		return -EINVAL;
 	generation = index << LT_SPACE_SHIFT | (generation & ((1u << LT_SPACE_SHIFT) - 1));
+	half = space->ranges + (generation & 1) * LT_MAX_CODE_RANGES;
 	if (kept)
 		memcpy(half, ranges, kept * sizeof(*ranges));
 	memset(half + kept, 0xff, (LT_MAX_CODE_RANGES - kept) * sizeof(*ranges));

@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bpf/inherit.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/mount.h>
-#include <linux/perf_event.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "bpf/tracefs.h"
 
 #define GROUP "leaktrace_" /* and our pid: Documentation/trace/uprobetracer.rst */
 
@@ -23,7 +19,8 @@ struct probe { /* defined in tracefs */
 	uint64_t device, inode, offset;
 	bool at_return;
 	int program_fd;
-	unsigned int number, event_id;
+	unsigned int number;
+	int event;
 	bool has_program;
 };
 
@@ -34,26 +31,6 @@ struct lt_inherit {
 	int *events; /* perf events, each of one probe and one thread */
 	size_t event_count, event_capacity;
 };
-
-/* Where it is mounted, or a mount of it that nobody else sees. */
-static int open_tracefs(void)
-{
-	static const char *const places[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
-	_lt_close_ int context = -1;
-	int fd;
-
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
-		fd = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (fd >= 0 && faccessat(fd, "uprobe_events", W_OK, 0) == 0)
-			return fd;
-		lt_close_p(&fd);
-	}
-	context = (int)syscall(SYS_fsopen, "tracefs", FSOPEN_CLOEXEC);
-	if (context < 0 || syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
-		return -errno;
-	fd = (int)syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
-	return fd < 0 ? -errno : fd;
-}
 
 static int command(const struct lt_inherit *inherit, const char *text)
 {
@@ -92,7 +69,7 @@ int lt_inherit_new(struct lt_inherit **result)
 
 	if (!inherit)
 		return -ENOMEM;
-	inherit->tracefs_fd = open_tracefs();
+	inherit->tracefs_fd = lt_tracefs_open();
 	err = inherit->tracefs_fd;
 	if (err >= 0)
 		err = faccessat(inherit->tracefs_fd, "uprobe_events", W_OK, 0) ? -errno : 0;
@@ -124,19 +101,6 @@ void lt_inherit_free(struct lt_inherit *inherit)
 	free(inherit);
 }
 
-static int read_id(const struct lt_inherit *inherit, unsigned int number, unsigned int *id)
-{
-	_lt_close_ int fd = -1;
-	char name[128], text[32] = "";
-
-	snprintf(name, sizeof(name), "events/" GROUP "%d/p%u/id", getpid(), number);
-	fd = openat(inherit->tracefs_fd, name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
-		return -errno;
-	*id = (unsigned int)strtoul(text, NULL, 10);
-	return *id ? 0 : -EIO;
-}
-
 static int define(struct lt_inherit *inherit, const struct lt_inherit_probe *wanted,
 		  struct probe **result)
 {
@@ -164,7 +128,9 @@ static int define(struct lt_inherit *inherit, const struct lt_inherit_probe *wan
 		return err;
 	*result = &probes[inherit->probe_count++];
 	**result = probe;
-	return read_id(inherit, probe.number, &(*result)->event_id);
+	snprintf(text, sizeof(text), GROUP "%d/p%u", getpid(), probe.number);
+	(*result)->event = lt_tracefs_event(inherit->tracefs_fd, text);
+	return (*result)->event < 0 ? (*result)->event : 0;
 }
 
 static struct probe *find(struct lt_inherit *inherit, const struct lt_inherit_probe *wanted)
@@ -195,20 +161,6 @@ static int keep_event(struct lt_inherit *inherit, int fd)
 	return 0;
 }
 
-/* -ESRCH: the thread is gone.  The event is ours to close. */
-static int open_event(const struct probe *probe, pid_t tid, bool inherit)
-{
-	struct perf_event_attr attributes = {
-		.type = PERF_TYPE_TRACEPOINT,
-		.size = sizeof(attributes),
-		.config = probe->event_id,
-		.inherit = inherit,
-	};
-	int fd = (int)syscall(SYS_perf_event_open, &attributes, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
 /*
  * The program belongs to the probe, whichever event brings it.  It must not be one that is
  * inherited: a child's copy would take the program away from all when the child ends
@@ -217,13 +169,11 @@ static int open_event(const struct probe *probe, pid_t tid, bool inherit)
  */
 static int give_program(struct lt_inherit *inherit, struct probe *probe, pid_t tid)
 {
-	_lt_close_ int fd = open_event(probe, tid, false);
+	_lt_close_ int fd = lt_tracefs_perf_event(probe->event, tid, false, probe->program_fd);
 	int err;
 
 	if (fd < 0)
 		return fd;
-	if (ioctl(fd, PERF_EVENT_IOC_SET_BPF, probe->program_fd))
-		return -errno;
 	err = keep_event(inherit, fd);
 	if (!err)
 		lt_take_fd(&fd);
@@ -238,7 +188,7 @@ static int attach_thread(struct lt_inherit *inherit, struct probe *probe, pid_t 
 
 	if (err)
 		return err;
-	fd = open_event(probe, tid, true);
+	fd = lt_tracefs_perf_event(probe->event, tid, true, -1);
 	if (fd < 0)
 		return fd;
 	err = keep_event(inherit, fd);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/perf_event.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,7 +15,8 @@
 
 #include "base/cleanup.h"
 
-#define RING_PAGES 8 /* a power of two; a record has about 100 bytes */
+#define RING_PAGES                                                                                 \
+	64 /* a power of two; a record has about 100 bytes, and all processes make them */
 
 struct cpu_ring {
 	int fd;
@@ -39,6 +41,12 @@ struct mmap2_record {
 	uint32_t protection, flags;
 	char name[];
 };
+
+/*
+ * The kernel's trampoline for uprobes, mapped when a process first hits one: it is no code of the
+ * process, and would show in every child that is followed.
+ */
+#define TRAMPOLINE "[uprobes]"
 
 /* What sample_id_all appends: PERF_SAMPLE_TIME alone. */
 #define TRAILER_BYTES sizeof(uint64_t)
@@ -136,6 +144,16 @@ static void copy_out(const struct cpu_ring *ring, uint64_t from, void *to, size_
 	memcpy((char *)to + head, data, size - head);
 }
 
+static bool is_trampoline(const struct cpu_ring *ring, uint64_t tail, size_t size)
+{
+	char name[sizeof(TRAMPOLINE)];
+
+	if (size < sizeof(struct mmap2_record) + sizeof(name) + TRAILER_BYTES)
+		return false;
+	copy_out(ring, tail + sizeof(struct mmap2_record), name, sizeof(name));
+	return memcmp(name, TRAMPOLINE, sizeof(name)) == 0;
+}
+
 static int keep_change(struct lt_map_watch *watch, const struct lt_map_change *change)
 {
 	if (watch->change_count == watch->change_capacity) {
@@ -176,7 +194,8 @@ static int read_ring(struct lt_map_watch *watch, struct cpu_ring *ring, uint64_t
 		if (record.header.type == PERF_RECORD_LOST) {
 			err = -EOVERFLOW;
 		} else if (record.header.type == PERF_RECORD_MMAP2 &&
-			   record.header.size >= sizeof(record) + TRAILER_BYTES) {
+			   record.header.size >= sizeof(record) + TRAILER_BYTES &&
+			   !is_trampoline(ring, tail, record.header.size)) {
 			copy_out(ring, tail, &record, sizeof(record));
 			change.start = record.address;
 			change.end = record.address + record.length;

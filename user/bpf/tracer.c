@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -15,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "bpf/inherit.h"
+#include "bpf/tracefs.h"
 #include "bpf/uprobe_multi.h"
 #include "leaktrace/config.h"
 #include "leaktrace/events.h"
@@ -35,6 +37,8 @@ struct lt_tracer {
 	size_t link_count;
 	int *multi_links; /* uprobe_multi link fds */
 	size_t multi_count;
+	int call_events[32]; /* perf events on system calls */
+	size_t call_event_count;
 	bool mappings;              /* are traced */
 	struct lt_inherit *inherit; /* NULL: children are not followed */
 	bool uprobe_multi;
@@ -98,7 +102,7 @@ static void configure(struct lt_tracer *tracer, const struct lt_features *featur
 	struct lt_bpf_config *config = (struct lt_bpf_config *)&bpf->rodata->lt_config;
 	struct bpf_program *program;
 
-	config->cpu_bits = cpu_bits(sysconf(_SC_NPROCESSORS_CONF));
+	config->cpu_bits = cpu_bits(libbpf_num_possible_cpus());
 	config->ring_mask = tracer->ring_count - 1;
 	config->acquire_limit = ring_bytes / 4 * 3;
 	config->wake_level = ring_bytes / 4;
@@ -151,13 +155,46 @@ static int keep_link(struct lt_tracer *tracer, struct bpf_link *link)
 	return 0;
 }
 
-/* The exit first, so that no entry lacks its exit. */
+/* System calls by which mappings change; the last ones are of interest only at their end. */
+static const char *const mapping_calls[] = { "mmap",  "munmap", "mremap",   "brk",
+					     "shmat", "shmdt",  "mprotect", "pkey_mprotect" };
+#define MAPPING_CALLS   (sizeof(mapping_calls) / sizeof(mapping_calls[0]))
+#define MAPPING_ENTRIES 6
+
+static int watch_calls(struct lt_tracer *tracer, int tracefs_fd, const char *side, size_t count,
+		       const struct bpf_program *program)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++) {
+		char name[64];
+		int event;
+
+		snprintf(name, sizeof(name), "syscalls/sys_%s_%s", side, mapping_calls[i]);
+		event = lt_tracefs_event(tracefs_fd, name);
+		if (event >= 0)
+			event = lt_tracefs_perf_event(event, -1, false, bpf_program__fd(program));
+		if (event < 0)
+			err = event;
+		else
+			tracer->call_events[tracer->call_event_count++] = event;
+	}
+	return err;
+}
+
+/* The exits first, so that no entry lacks its exit. */
 static int watch_mappings(struct lt_tracer *tracer)
 {
-	int err = keep_link(tracer, bpf_program__attach(tracer->bpf->progs.leave_mapping));
+	_lt_close_ int tracefs_fd = lt_tracefs_open();
+	int err = tracefs_fd < 0 ? tracefs_fd : 0;
 
-	return err ? err
-		   : keep_link(tracer, bpf_program__attach(tracer->bpf->progs.enter_mapping));
+	if (!err)
+		err = watch_calls(tracer, tracefs_fd, "exit", MAPPING_CALLS,
+				  tracer->bpf->progs.leave_mapping);
+	if (!err)
+		err = watch_calls(tracer, tracefs_fd, "enter", MAPPING_ENTRIES,
+				  tracer->bpf->progs.enter_mapping);
+	return err;
 }
 
 static int watch_lives(struct lt_tracer *tracer)
@@ -206,13 +243,21 @@ int lt_tracer_open(struct lt_tracer **result, const struct lt_features *features
 		goto failed;
 	}
 	err = watch_lives(tracer);
-	if (!err && tracer->mappings)
+	if (!err && tracer->mappings) {
 		err = watch_mappings(tracer);
+		if (err) {
+			lt_buf_printf(error,
+				      "mappings cannot be traced on kernel %s (system calls in "
+				      "tracefs: %s): --kinds heap does without",
+				      features->release, strerror(-err));
+			goto failed;
+		}
+	}
 	if (!err && options->follow)
 		err = lt_inherit_new(&tracer->inherit);
 	if (err) {
 		lt_buf_printf(error,
-			      "children cannot be followed on kernel %s: %s: is tracefs there?",
+			      "children cannot be followed on kernel %s (uprobes in tracefs: %s)",
 			      features->release, strerror(-err));
 		goto failed;
 	}
@@ -352,14 +397,17 @@ static int attach_plan(const struct attachment *to)
 	return err;
 }
 
+/* Where threads come and go all the time it must end; who made a late one has the probes, mostly. */
+#define THREAD_LOOKS 8
+
 /* What a thread forks has the probes of that thread: so each has them, also the one made just now. */
 static int attach_threads(struct attachment *to, const struct lt_process *process)
 {
 	_lt_free_ pid_t *known = NULL;
 	size_t known_count = 0;
-	int err;
+	int err = 0;
 
-	for (;;) {
+	for (int look = 0; look < THREAD_LOOKS; look++) {
 		_lt_free_ pid_t *tids = NULL;
 		size_t count = 0, fresh = 0;
 
@@ -383,6 +431,7 @@ static int attach_threads(struct attachment *to, const struct lt_process *proces
 		known = lt_take_ptr(tids);
 		known_count = count;
 	}
+	return err;
 }
 
 int lt_tracer_add(struct lt_tracer *tracer, uint32_t pid, uint32_t process, bool follow)
@@ -457,6 +506,8 @@ void lt_tracer_detach(struct lt_tracer *tracer)
 	for (size_t i = 0; i < tracer->link_count; i++)
 		bpf_link__destroy(tracer->links[i]);
 	tracer->link_count = 0;
+	while (tracer->call_event_count)
+		close(tracer->call_events[--tracer->call_event_count]);
 	lt_inherit_free(tracer->inherit);
 	tracer->inherit = NULL;
 }
@@ -507,8 +558,11 @@ void lt_tracer_counters(const struct lt_tracer *tracer, uint64_t *values)
 		struct bpf_prog_info info = { 0 };
 		uint32_t size = sizeof(info);
 
+		/* Those at system calls run for all processes, and are skipped for any of them. */
 		if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) == 0)
-			values[LT_COUNTER_PROBE_MISSED] += info.recursion_misses;
+			values[bpf_program__type(program) == BPF_PROG_TYPE_TRACEPOINT
+				       ? LT_COUNTER_CALL_MISSED
+				       : LT_COUNTER_PROBE_MISSED] += info.recursion_misses;
 	}
 }
 

@@ -81,6 +81,7 @@ static int emit_stack(struct lt_session *session, struct lt_modules *modules,
 	if (cut < 0)
 		return cut;
 	if (cut) {
+		session->cuts++;
 		placed.stack.stack_id = sure_id(&placed.stack);
 		*slot = (struct lt_cut_stack){ event->tgid, stack_id, placed.stack.stack_id };
 		whole.stack.stack_id = doubtful_id(stack_id);
@@ -134,6 +135,7 @@ static int emit_doubtful(struct lt_session *session, const struct lt_target *tar
 	if (err < 0)
 		return err;
 	stack.stack.stack_id = sure_id(&stack.stack);
+	session->cuts++;
 	acquire.acquire.stack_id = stack.stack.stack_id;
 	err = deliver(session, &stack);
 	return err ? err : deliver(session, &acquire);
@@ -143,10 +145,13 @@ int lt_feed_emit(void *context, const struct lt_event *event)
 {
 	struct lt_session *session = context;
 	const struct lt_target *target = lt_targets_find(session, event->tgid);
+	int more = 1;
 
 	/* One that was born since this turn began. */
-	if (!target && lt_live_drain(session->life) >= 0)
+	while (!target && more > 0) {
+		more = lt_live_drain(session->life);
 		target = lt_targets_find(session, event->tgid);
+	}
 	if (!target) {
 		session->strays++;
 		return 0;
@@ -204,6 +209,7 @@ static void read_counters(const struct lt_session *session, uint64_t *values)
 	values[LT_COUNTER_BAD_EVENT] += lt_live_bad_events(session->live) +
 					lt_live_bad_events(session->life);
 	values[LT_COUNTER_LIFE_LOST] += session->strays;
+	values[LT_COUNTER_STACK_PENDING] += session->cuts;
 }
 
 /* Nobody knows which process a loss hit: each that was there then hears of it. */
@@ -243,10 +249,26 @@ static void add_smaps(const struct lt_session *session, const struct lt_target *
 	memcpy(process->resident, smaps.resident, sizeof(process->resident));
 }
 
+/* Once a second is enough: with many processes it would cost more than all else. */
+static uint64_t own_rss(struct lt_session *session)
+{
+	struct lt_process self = { .pid = -1, .proc_fd = -1, .pid_fd = -1 };
+	struct lt_memory_usage usage;
+
+	if (session->own_rss_ns && session->now_ns - session->own_rss_ns < NS_PER_S)
+		return session->own_rss_bytes;
+	session->own_rss_ns = session->now_ns;
+	if (lt_process_open(getpid(), &self) == 0) {
+		if (lt_process_memory(&self, &usage) == 0)
+			session->own_rss_bytes = usage.rss_bytes;
+		lt_process_close(&self);
+	}
+	return session->own_rss_bytes;
+}
+
 static int emit_process(struct lt_session *session, const struct lt_target *target)
 {
 	struct lt_event event = target_event(session, target, LT_EVENT_PROCESS);
-	struct lt_process self = { .pid = -1, .proc_fd = -1, .pid_fd = -1 };
 	struct lt_memory_usage usage;
 
 	/* Gone, or another image: the last figures stand. */
@@ -258,13 +280,9 @@ static int emit_process(struct lt_session *session, const struct lt_target *targ
 		.limit_bytes = usage.limit_bytes,
 		.available_bytes = usage.available_bytes,
 		.collector_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID),
+		.collector_rss_bytes = own_rss(session),
 	};
 	add_smaps(session, target, &event.process);
-	if (lt_process_open(getpid(), &self) == 0) {
-		if (lt_process_memory(&self, &usage) == 0)
-			event.process.collector_rss_bytes = usage.rss_bytes;
-		lt_process_close(&self);
-	}
 	return deliver(session, &event);
 }
 
@@ -317,7 +335,8 @@ int lt_feed_follow(struct lt_session *session)
 
 	session->shared.listen(session);
 	for (struct lt_image *image = session->images; image && !err; image = image->next)
-		err = lt_modules_follow(image->modules, now_ns, changed);
+		if (image->holders)
+			err = lt_modules_follow(image->modules, now_ns, changed);
 	return err;
 }
 
@@ -335,7 +354,8 @@ static int update_images(struct lt_session *session)
 	int err = 0;
 
 	for (struct lt_image *image = session->images; image && !err; image = image->next)
-		err = lt_modules_update(image->modules, session->now_ns);
+		if (image->holders)
+			err = lt_modules_update(image->modules, session->now_ns);
 	return err;
 }
 
@@ -414,7 +434,8 @@ size_t lt_feed_missing(const struct lt_session *session)
 	size_t missing = 0;
 
 	for (const struct lt_image *image = session->images; image; image = image->next)
-		missing += lt_symbolizer_pending(image->symbolizer);
+		if (image->holders)
+			missing += lt_symbolizer_pending(image->symbolizer);
 	return missing;
 }
 
@@ -520,7 +541,11 @@ int lt_feed_gone(struct lt_session *session, struct lt_target *target)
 	int err;
 
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
-	err = target->told_end ? emit_report(session, target, true) : end_target(session, target);
+	/* An event first, so that a replay does not count it among the reports of a round before. */
+	if (target->told_end)
+		err = emit_counters(session, target) ?: emit_report(session, target, true);
+	else
+		err = end_target(session, target);
 	event = target_event(session, target, LT_EVENT_GONE);
 	return err ? err : deliver(session, &event);
 }

@@ -51,6 +51,7 @@ struct lt_target {
 	struct lt_event_end end;
 	struct lt_plan plan;    /* of what was attached for it alone */
 	uint64_t attached;      /* files of its plan, or the session's, with probes: bit by index */
+	uint64_t attached_ns;   /* when it got the last of them */
 	unsigned int planned;   /* lt_modules_changes() when allocators were last looked for */
 	bool strayed;           /* it has mapped code that its image's others have not */
 	struct lt_image *image; /* NULL: not opened */
@@ -88,7 +89,9 @@ struct lt_session {
 	uint64_t now_ns;     /* time of the event under construction */
 	unsigned int rounds; /* of reports */
 	unsigned int turn;   /* of reading the rings */
-	uint64_t strays;     /* events of processes that nobody told of */
+	uint64_t cuts; /* stacks and acquires that were cut here, as their code was in doubt */
+	uint64_t own_rss_bytes, own_rss_ns; /* our own memory, and when it was looked at */
+	uint64_t strays;                    /* events of processes that nobody told of */
 	struct lt_cut_stack cut_stacks[LT_CUT_STACKS];
 	bool report_pending; /* it waits for names */
 	bool record_failed;

@@ -68,7 +68,7 @@ static uint64_t now(void)
 }
 
 int lt_modules_new(struct lt_modules **result, const struct lt_process *process, uint32_t number,
-		   const struct lt_modules_shared *shared, struct lt_symbolizer *symbolizer)
+		   struct lt_modules_shared *shared, struct lt_symbolizer *symbolizer)
 {
 	struct lt_modules *modules = calloc(1, sizeof(*modules));
 	int err;
@@ -81,8 +81,11 @@ int lt_modules_new(struct lt_modules **result, const struct lt_process *process,
 	modules->symbolizer = symbolizer;
 	err = lt_code_add_space(lt_tracer_code(shared->tracer), &modules->space);
 	if (err == -E2BIG) {
-		lt_warn("more than %d programs at a time: stacks of pid %d end in the first frame",
-			LT_MAX_SPACES, process->pid);
+		if (!shared->told_full)
+			lt_warn("more than %d programs at a time: stacks of the others end in the "
+				"first frame",
+				LT_MAX_SPACES);
+		shared->told_full = true;
 		err = 0;
 	}
 	if (err) {
@@ -355,9 +358,7 @@ static void retire(struct lt_modules *modules, const struct module *seen, size_t
 /* Names a part of a file, as a mapping or the news of one tells it. */
 static uint64_t file_key(uint64_t device, uint64_t inode, uint64_t bias)
 {
-	const uint64_t parts[] = { device, inode, bias };
-
-	return inode ? lt_fnv1a(LT_FNV_SEED, parts, sizeof(parts)) : 0;
+	return inode ? lt_mix64(device ^ lt_mix64(inode ^ lt_mix64(bias))) : 0;
 }
 
 static uint64_t tag_at(void *context, uint64_t address, uint64_t file)

@@ -25,6 +25,7 @@ struct lt_modules_shared {
 	/* Tells lt_modules_note() and lt_modules_doubt() of what was mapped until now. */
 	void (*listen)(void *context);
 	void *context;
+	bool told_full; /* there are more programs than address spaces in BPF */
 };
 
 /*
@@ -32,7 +33,7 @@ struct lt_modules_shared {
  * number: in events.  Everything is borrowed for the life of the object.
  */
 int lt_modules_new(struct lt_modules **modules, const struct lt_process *process, uint32_t number,
-		   const struct lt_modules_shared *shared, struct lt_symbolizer *symbolizer);
+		   struct lt_modules_shared *shared, struct lt_symbolizer *symbolizer);
 void lt_modules_free(struct lt_modules *modules);
 /* BPF unwinds the process of this number by what is known here. */
 int lt_modules_serve(struct lt_modules *modules, uint32_t number);

@@ -14,15 +14,16 @@ struct lt_pipeline {
 	struct lt_symbol_store *symbols;
 	struct lt_history **histories; /* one per site, by its index */
 	size_t history_count;
-	struct lt_history *unknown; /* releases of what was acquired before the attach */
+	struct lt_history *unknown[LT_KIND_COUNT]; /* releases of what was acquired before the
+						      attach */
 	struct lt_evidence *evidence;
 	size_t evidence_count;
 	struct lt_event_target target; /* strings owned */
 	struct lt_event_process process, process_first;
 	struct lt_event_end end;
 	uint64_t counters[LT_COUNTER_COUNT];
-	uint64_t release_losses; /* sum of the RELEASE class when last looked at */
-	uint32_t last_loss_s;
+	uint64_t release_losses[LT_KIND_COUNT]; /* sums when last looked at */
+	uint32_t last_loss_s[LT_KIND_COUNT];
 	uint32_t tgid;
 	uint64_t attach_ns, last_ns;
 	unsigned int sequence;
@@ -33,15 +34,18 @@ struct lt_pipeline {
 int lt_pipeline_new(struct lt_pipeline **result, const struct lt_pipeline_options *options)
 {
 	struct lt_pipeline *pipeline = calloc(1, sizeof(*pipeline));
+	bool failed;
 
 	if (!pipeline)
 		return -ENOMEM;
 	pipeline->options = *options;
-	pipeline->last_loss_s = UINT32_MAX;
+	memset(pipeline->last_loss_s, 0xff, sizeof(pipeline->last_loss_s));
 	if (options->symbols)
 		pipeline->symbols = lt_symbol_store_hold(options->symbols);
-	if ((!pipeline->symbols && lt_symbol_store_new(&pipeline->symbols)) ||
-	    lt_history_new(&pipeline->unknown)) {
+	failed = !pipeline->symbols && lt_symbol_store_new(&pipeline->symbols);
+	for (int kind = 0; kind < LT_KIND_COUNT && !failed; kind++)
+		failed = lt_history_new(&pipeline->unknown[kind]);
+	if (failed) {
 		lt_pipeline_free(pipeline);
 		return -ENOMEM;
 	}
@@ -56,7 +60,8 @@ void lt_pipeline_free(struct lt_pipeline *pipeline)
 	for (size_t i = 0; i < pipeline->history_count; i++)
 		lt_history_free(pipeline->histories[i]);
 	free(pipeline->histories);
-	lt_history_free(pipeline->unknown);
+	for (int kind = 0; kind < LT_KIND_COUNT; kind++)
+		lt_history_free(pipeline->unknown[kind]);
 	lt_model_free(pipeline->model);
 	lt_symbol_store_free(pipeline->symbols);
 	free(pipeline->evidence);
@@ -99,27 +104,31 @@ static void merged_counters(const struct lt_pipeline *pipeline, uint64_t *counte
 	counters[LT_COUNTER_MEMORY_FULL] += totals->memory_full;
 }
 
-static uint64_t release_losses(const struct lt_pipeline *pipeline)
+static uint64_t release_losses(const struct lt_pipeline *pipeline, int kind)
 {
 	uint64_t counters[LT_COUNTER_COUNT], sum = 0;
 
 	merged_counters(pipeline, counters);
 	for (int i = 0; i < LT_COUNTER_COUNT; i++)
-		if (lt_counter_infos[i].class == LT_COUNTER_CLASS_RELEASE)
+		if (lt_counter_hits(lt_counter_infos[i].class, kind))
 			sum += counters[i];
 	return sum;
 }
 
-static uint32_t last_loss(const struct lt_pipeline *pipeline, uint32_t now_s)
+static uint32_t last_loss(const struct lt_pipeline *pipeline, int kind, uint32_t now_s)
 {
-	return release_losses(pipeline) != pipeline->release_losses ? now_s : pipeline->last_loss_s;
+	return release_losses(pipeline, kind) != pipeline->release_losses[kind]
+		       ? now_s
+		       : pipeline->last_loss_s[kind];
 }
 
 /* At events only: a replay, which looks up no names, must come to the same times. */
 static void note_loss(struct lt_pipeline *pipeline, uint32_t now_s)
 {
-	pipeline->last_loss_s = last_loss(pipeline, now_s);
-	pipeline->release_losses = release_losses(pipeline);
+	for (int kind = 0; kind < LT_KIND_COUNT; kind++) {
+		pipeline->last_loss_s[kind] = last_loss(pipeline, kind, now_s);
+		pipeline->release_losses[kind] = release_losses(pipeline, kind);
+	}
 }
 
 static int grow_histories(struct lt_pipeline *pipeline, size_t sites)
@@ -166,11 +175,13 @@ static int apply_sample(struct lt_pipeline *pipeline, const struct lt_event *eve
 	}
 	if (err)
 		return err;
-	sample = (struct lt_sample){
-		.live_size = lt_model_totals(pipeline->model)->unknown_released,
-		.acquired_count = lt_model_totals(pipeline->model)->unknown_released,
-	};
-	return lt_history_sample(pipeline->unknown, now_s, &sample);
+	for (int kind = 0; kind < LT_KIND_COUNT && !err; kind++) {
+		uint64_t unknown = lt_model_totals(pipeline->model)->unknown_of_kind[kind];
+
+		sample = (struct lt_sample){ .live_size = unknown, .acquired_count = unknown };
+		err = lt_history_sample(pipeline->unknown[kind], now_s, &sample);
+	}
+	return err;
 }
 
 /*
@@ -185,22 +196,25 @@ static int judge(struct lt_pipeline *pipeline, uint64_t time_ns)
 						    sizeof(*evidence));
 	struct lt_verdict_context context = {
 		.now_s = lt_model_seconds(pipeline->model, time_ns),
-		.unknown = pipeline->unknown,
 		.min_growth_per_hour = pipeline->options.min_growth_per_hour,
 	};
+	uint32_t lost_s[LT_KIND_COUNT];
 
 	if (evidence)
 		pipeline->evidence = evidence;
 	if (!inputs || !evidence || grow_histories(pipeline, sites))
 		return -ENOMEM;
-	context.last_loss_s = last_loss(pipeline, context.now_s);
+	for (int kind = 0; kind < LT_KIND_COUNT; kind++)
+		lost_s[kind] = last_loss(pipeline, kind, context.now_s);
 	for (size_t i = 0; i < sites; i++) {
 		const struct lt_site *site = lt_model_site(pipeline->model, i);
 
 		inputs[i] = (struct lt_verdict_input){
 			.history = pipeline->histories[i],
+			.unknown = pipeline->unknown[site->kind],
 			.live_count = site->live_count,
 			.live_size = site->live_size,
+			.last_loss_s = lost_s[site->kind],
 		};
 	}
 	pipeline->evidence_count = sites;

@@ -106,9 +106,9 @@ int lt_pipelines_flush(struct lt_pipelines *pipelines)
 	};
 	int err;
 
+	pipelines->leaver = false;
 	if (!round.count)
 		return 0;
-	pipelines->leaver = false;
 	err = pipelines->options.on_round(pipelines->options.context, &round);
 	drop_reports(pipelines);
 	return err;

@@ -2,7 +2,6 @@
 #include "cli/session.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -16,13 +15,11 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "bpf/features.h"
 #include "cli/exit_code.h"
 #include "cli/explain.h"
 #include "cli/feed.h"
+#include "cli/setup.h"
 #include "cli/targets.h"
-#include "export/output.h"
-#include "proc/select.h"
 
 /* Rings are also read without a wake-up, so that a slow target's events are not old. */
 #define DRAIN_PERIOD_MS 50
@@ -133,7 +130,10 @@ static int begin_report(struct lt_session *session)
 static void look_for_ends(struct lt_session *session)
 {
 	for (struct lt_target *target = session->targets; target; target = target->hh.next)
-		if (target->opened && !target->ended && lt_process_check(&target->process)) {
+		if (!target->ended &&
+		    (target->opened ? lt_process_check(&target->process)
+				    : !lt_tracer_has_image(session->tracer, target->pid,
+							   target->number))) {
 			target->ended = true;
 			target->end = (struct lt_event_end){ LT_END_EXITED, -1 };
 		}
@@ -236,119 +236,6 @@ static int finish(struct lt_session *session)
 	return err ? err : write_report(session, lt_feed_final);
 }
 
-static int exit_code_of(int err)
-{
-	return err == -EACCES || err == -EPERM ? LT_EXIT_PERMISSION
-	       : err == -ESRCH                 ? LT_EXIT_NO_TARGET
-					       : LT_EXIT_FAILURE;
-}
-
-/* Those that the options name; the command has been started by now. */
-static int open_targets(struct lt_session *session)
-{
-	const struct lt_options *options = session->options;
-	_lt_buf_ struct lt_buf error = { 0 };
-	_lt_close_ int proc_fd = open(LT_PROC_ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_lt_close_ int cgroup_fd = -1;
-	struct lt_pids pids = options->pids;
-	int err = 0, code = LT_EXIT_DONE;
-
-	if (options->name) {
-		err = lt_select_by_name(proc_fd, options->name, &pids, &error);
-	} else if (options->cgroup) {
-		cgroup_fd = open(LT_CGROUP_ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		err = lt_select_by_cgroup(cgroup_fd, proc_fd, options->cgroup, &pids, &error);
-	} else if (session->launch) {
-		pids.count = 0;
-		lt_pids_add(&pids, lt_launch_pid(session->launch));
-	}
-	if (err) {
-		lt_error("%s", error.data ? error.data : strerror(-err));
-		return err == -ESRCH || err == -ENOENT ? LT_EXIT_NO_TARGET : exit_code_of(err);
-	}
-	if (pids.left_out)
-		lt_warn("%zu processes more are left out: %d are traced at most", pids.left_out,
-			LT_MAX_TARGETS);
-	for (size_t i = 0; i < pids.count && !code; i++) {
-		code = lt_targets_open(session, pids.ids[i]);
-		/* Of many that were found one may have gone since. */
-		if (code == LT_EXIT_NO_TARGET && pids.count > 1 && !options->pids.count)
-			code = LT_EXIT_DONE;
-	}
-	if (!code && !session->targets)
-		code = LT_EXIT_NO_TARGET;
-	return code;
-}
-
-/* One without an allocator does not spoil the session for the others. */
-static int plan_targets(struct lt_session *session)
-{
-	struct lt_target *target, *next;
-	int code = LT_EXIT_DONE;
-	size_t planned = 0;
-
-	HASH_ITER(hh, session->targets, target, next) {
-		code = lt_targets_plan(session, target, planned == 0);
-		if (!code)
-			planned++;
-		else if (HASH_COUNT(session->targets) > 1)
-			lt_targets_drop(session, target);
-	}
-	return planned ? LT_EXIT_DONE : code;
-}
-
-static int check_features(struct lt_session *session)
-{
-	const char *missing;
-
-	lt_features_detect(&session->features);
-	missing = lt_features_missing(&session->features);
-	if (!missing && !lt_process_in_initial_namespace())
-		missing = "BPF sees the pids of the host: run in the host's pid namespace";
-	if (missing)
-		lt_error("%s", missing);
-	return missing ? LT_EXIT_PERMISSION : LT_EXIT_DONE;
-}
-
-static int open_recorder(struct lt_session *session)
-{
-	FILE *file;
-	int err;
-
-	if (!session->options->record)
-		return 0;
-	err = lt_output_open(session->options->record, &file);
-	if (!err)
-		err = lt_recorder_open(&session->recorder, file);
-	if (err)
-		lt_error("cannot write %s: %s", session->options->record, lt_output_error(err));
-	return err;
-}
-
-static int open_pipelines(struct lt_session *session)
-{
-	struct lt_pipelines_options options = {
-		.top = session->options->top,
-		.min_growth_per_hour = session->options->min_growth_per_hour,
-		.on_round = lt_outputs_round,
-		.context = &session->outputs,
-	};
-	_lt_buf_ struct lt_buf error = { 0 };
-	int err = lt_outputs_open(&session->outputs, session->options, &error);
-
-	if (err) {
-		lt_error("%s", error.data ? error.data : strerror(-err));
-		return err;
-	}
-	err = open_recorder(session);
-	if (err)
-		return err;
-	err = lt_pipelines_new(&session->pipelines, &options);
-	if (err)
-		lt_error("%s", strerror(-err));
-	return err;
-}
-
 static int add_wakes(struct lt_session *session)
 {
 	const int fds[] = { session->signal_fd,
@@ -364,95 +251,6 @@ static int add_wakes(struct lt_session *session)
 		if (fds[i] >= 0 && epoll_ctl(session->wake_fd, EPOLL_CTL_ADD, fds[i], &event))
 			return -errno;
 	return 0;
-}
-
-/* All that is there before the first process. */
-static int open_tracer(struct lt_session *session)
-{
-	struct lt_tracer_options options = {
-		.ring_bytes = session->options->ring_size,
-		.max_frames = session->options->max_frames,
-		.kinds = session->options->kinds,
-		.follow = session->options->follow,
-	};
-	_lt_buf_ struct lt_buf error = { 0 };
-	const int *rings;
-	size_t ring_count;
-	int err, life;
-
-	for (struct lt_target *target = session->targets; target; target = target->hh.next) {
-		_lt_free_ pid_t *tids = NULL;
-		size_t count = 0;
-
-		lt_process_threads(&target->process, &tids, &count);
-		options.threads += count;
-	}
-	err = lt_tracer_open(&session->tracer, &session->features, &options, &error);
-	if (err) {
-		lt_error("%s", error.data ? error.data : strerror(-err));
-		return err;
-	}
-	life = lt_tracer_life(session->tracer);
-	ring_count = lt_tracer_rings(session->tracer, &rings);
-	err = lt_live_new(&session->live, rings, ring_count, lt_feed_emit, session);
-	if (!err)
-		err = lt_live_new(&session->life, &life, 1, lt_targets_life, session);
-	if (!err)
-		err = lt_tables_new(&session->tables, lt_tracer_code(session->tracer));
-	if (!err && lt_map_watch_open(&session->watch))
-		session->watch = NULL; /* a look now and then has to do */
-	session->wake_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (!err && session->wake_fd < 0)
-		err = -errno;
-	session->shared = (struct lt_modules_shared){ .tracer = session->tracer,
-						      .tables = session->tables,
-						      .sink = lt_feed_emit,
-						      .listen = lt_targets_listen,
-						      .context = session };
-	if (err)
-		lt_error("tracing cannot begin: %s", strerror(-err));
-	return err;
-}
-
-/*
- * Its exec and exit are told from now on; one that came before shows: the plan is of another
- * program's files.
- */
-static int attach_target(struct lt_session *session, struct lt_target *target)
-{
-	_lt_buf_ struct lt_buf error = { 0 };
-	int err = lt_tracer_add(session->tracer, target->pid, target->number,
-				session->options->follow);
-
-	if (!err)
-		err = lt_targets_attach(session, target, &error);
-	if (!err && !target->attached && !session->launch)
-		err = -ESRCH;
-	if (!err)
-		err = lt_targets_add_image(session, target);
-	if (err == -ESRCH)
-		lt_error("pid %u ended or became another program just now: run leaktrace again",
-			 target->pid);
-	else if (err)
-		lt_error("%s", error.data ? error.data : strerror(-err));
-	return err;
-}
-
-static int attach_targets(struct lt_session *session)
-{
-	struct lt_target *target, *next;
-	int err = 0;
-
-	HASH_ITER(hh, session->targets, target, next) {
-		err = attach_target(session, target);
-		if (!err)
-			continue;
-		if (err != -ESRCH || HASH_COUNT(session->targets) == 1)
-			break;
-		lt_targets_drop(session, target);
-		err = 0;
-	}
-	return err;
 }
 
 static void tell_tables(const struct lt_session *session)
@@ -482,46 +280,6 @@ static void tell_attached(const struct lt_session *session)
 	}
 }
 
-static int start_targets(struct lt_session *session)
-{
-	int err = 0;
-
-	for (struct lt_target *target = session->targets; target && !err; target = target->hh.next)
-		err = lt_feed_start(session, target, NULL);
-	return err;
-}
-
-/*
- * The command stands whenever it has mapped code: each time what is new gets its probes and its
- * unwind table, so that its first allocation is seen.
- */
-static int start_command(struct lt_session *session)
-{
-	struct lt_target *target = session->targets;
-	bool started = false;
-	int err;
-
-	while ((err = lt_launch_next(session->launch)) == 1) {
-		_lt_buf_ struct lt_buf error = { 0 };
-
-		err = lt_targets_look(session, target);
-		if (!err)
-			err = lt_targets_attach(session, target, &error);
-		if (!err && target->attached && !started) {
-			started = true;
-			err = lt_feed_start(session, target, NULL);
-		} else if (!err && started) {
-			err = lt_modules_start(target->image->modules, lt_feed_now());
-		}
-		if (err && err != -ENOENT)
-			return err;
-	}
-	if (!err && !started)
-		err = lt_targets_plan(session, target, true) ? -ENOENT
-							     : lt_feed_start(session, target, NULL);
-	return err;
-}
-
 static int run(struct lt_session *session)
 {
 	int err;
@@ -535,10 +293,10 @@ static int run(struct lt_session *session)
 	if (err)
 		return err;
 	if (!session->launch)
-		err = start_targets(session);
+		err = lt_setup_start(session);
 	lt_tracer_activate(session->tracer);
 	if (!err && session->launch)
-		err = start_command(session);
+		err = lt_setup_start_command(session);
 	if (err)
 		return err;
 	tell_attached(session);
@@ -610,19 +368,6 @@ static void raise_fd_limit(void)
 	}
 }
 
-static int launch(struct lt_session *session)
-{
-	char **command = session->options->command;
-	int err;
-
-	if (!command)
-		return LT_EXIT_DONE;
-	err = lt_launch_start(command, &session->launch);
-	if (err)
-		lt_error("cannot start %s: %s", command[0], strerror(-err));
-	return err ? exit_code_of(err) : LT_EXIT_DONE;
-}
-
 /*
  * The command's own, for which we wait: a signal that ends the wait, ends us.  Only if all is well
  * with it do our findings count.
@@ -631,8 +376,7 @@ static int exit_code_of_command(struct lt_session *session, int code)
 {
 	int status, ended;
 
-	if (!session->options->propagate_exit || !session->launch ||
-	    (code && code != LT_EXIT_LEAK))
+	if (!session->options->propagate_exit || !session->launch || (code && code != LT_EXIT_LEAK))
 		return code;
 	if (signals) {
 		signal(SIGINT, SIG_DFL);
@@ -652,21 +396,21 @@ int lt_session_run(const struct lt_options *options)
 	size_t leaking;
 
 	session.options = options;
-	code = launch(&session);
+	code = lt_setup_launch(&session);
 	raise_fd_limit();
 	if (!code)
-		code = open_targets(&session);
+		code = lt_setup_targets(&session);
 	if (!code)
-		code = check_features(&session);
+		code = lt_setup_features(&session);
 	if (!code && !session.launch)
-		code = plan_targets(&session);
-	if (!code && open_pipelines(&session))
+		code = lt_setup_plans(&session);
+	if (!code && lt_setup_pipelines(&session))
 		code = LT_EXIT_FAILURE;
 	if (!code) {
-		err = open_tracer(&session);
+		err = lt_setup_tracer(&session);
 		if (!err)
-			err = attach_targets(&session);
-		code = err ? exit_code_of(err) : LT_EXIT_DONE;
+			err = lt_setup_attach(&session);
+		code = err ? lt_setup_exit_code(err) : LT_EXIT_DONE;
 	}
 	if (!code) {
 		err = run(&session);
@@ -690,7 +434,7 @@ int lt_session_explain(const struct lt_options *options)
 	int code;
 
 	session.options = options;
-	code = open_targets(&session);
+	code = lt_setup_targets(&session);
 	for (struct lt_target *target = session.targets; target && !code;
 	     target = target->hh.next) {
 		code = lt_targets_plan(&session, target, false);

@@ -302,6 +302,8 @@ int lt_targets_plan(struct lt_session *session, struct lt_target *target, bool p
 		nanosleep(&(struct timespec){ .tv_nsec = STARTUP_WAIT_NS }, NULL);
 		err = lt_targets_look(session, target);
 	}
+	if (err == -ESRCH && session->launch)
+		return LT_EXIT_NO_TARGET; /* its end will be told */
 	if (err == -EACCES || err == -EPERM) {
 		lt_error("cannot read the mappings of pid %d: run as root (sudo leaktrace ...)",
 			 pid);
@@ -365,6 +367,8 @@ int lt_targets_attach(struct lt_session *session, struct lt_target *target, stru
 		err = lt_tracer_attach(session->tracer, &target->process, &chosen, error);
 	if (!err)
 		target->attached |= files;
+	if (!err && chosen.probe_count)
+		target->attached_ns = lt_feed_now();
 	free(chosen.probes);
 	lt_maps_free(&maps);
 	return err;
@@ -403,7 +407,11 @@ int lt_targets_follow(struct lt_session *session)
 
 		if (!target->image || target->ended)
 			continue;
-		err = target->strayed ? own_image(session, target) : 0;
+		/* What an exec has mapped is not this one's. */
+		err = target->strayed && lt_tracer_has_image(session->tracer, target->pid,
+							     target->number)
+			      ? own_image(session, target)
+			      : 0;
 		if (err)
 			return err;
 		if (!target->image)
@@ -473,9 +481,17 @@ static int begin(struct lt_session *session, const struct lt_event *event, struc
 		target->parent_pid = event->life.what == LT_WIRE_EXEC ? before->parent_pid
 								      : before->pid;
 		target->given = before->given && event->life.what == LT_WIRE_EXEC;
-		target->attached = before->attached;
+		/* What was forked while its parent got its probes has some of them. */
+		if (event->time_ns > before->attached_ns)
+			target->attached = before->attached;
 	}
 	target->opened = lt_process_open((pid_t)event->life.pid, &target->process) == 0;
+	/* It, and not another one that has its pid by now, or another program. */
+	if (target->opened && !lt_tracer_has_image(session->tracer, target->pid, target->number)) {
+		lt_process_close(&target->process);
+		target->process = (struct lt_process){ .proc_fd = -1, .pid_fd = -1 };
+		target->opened = false;
+	}
 	if (!target->opened) {
 		snprintf(target->process.comm, sizeof(target->process.comm), "%s",
 			 event->life.comm);
@@ -484,10 +500,14 @@ static int begin(struct lt_session *session, const struct lt_event *event, struc
 						 : 0;
 	}
 	if (same_code && before && before->image) {
+		lt_targets_listen(session); /* what its parent had mapped it has as well */
+		target->strayed = before->strayed;
 		target->image = before->image;
 		target->image->holders++;
-		target->planned = lt_modules_changes(target->image->modules);
-		return lt_feed_start(session, target, before);
+		target->planned = lt_modules_changes(target->image->modules) - !target->attached;
+		/* BPF gave it the space that its parent had then. */
+		err = lt_modules_serve(target->image->modules, target->number);
+		return err ? err : lt_feed_start(session, target, before);
 	}
 	/* What is gone already cannot be looked at: its events come without names. */
 	err = target->opened ? lt_targets_add_image(session, target) : 0;
@@ -544,8 +564,7 @@ int lt_targets_settle(struct lt_session *session)
 	HASH_ITER(hh, session->targets, target, next) {
 		bool known = target->given || target->reports;
 
-		if (!target->ended || target->ended_turn == session->turn || err ||
-		    (last && known))
+		if (!target->ended || target->ended_turn == session->turn || err || (last && known))
 			continue;
 		err = settle(session, target, known);
 	}

@@ -226,6 +226,8 @@ static void put_losses(struct lt_lines *lines, const struct lt_report *report, b
 		const char *label, *color, *consequence;
 	} classes[] = {
 		[LT_COUNTER_CLASS_RELEASE] = { "LOSS", "1;35", released },
+		[LT_COUNTER_CLASS_MAPPING] = { "LOSS", "1;35",
+					       " → no mapping can be called leaking" },
 		[LT_COUNTER_CLASS_ACQUIRE] = { "LOSS", "1;35", " → live sizes may be too small" },
 		[LT_COUNTER_CLASS_DETAIL] = { "incomplete", "35", "; counts are exact" },
 		[LT_COUNTER_CLASS_NOTE] = { "note", "2", "" },

@@ -57,8 +57,8 @@ int lt_mappings_new(struct lt_sites *sites, struct lt_model_totals *totals,
 	}
 	made->sites = sites;
 	made->totals = totals;
-	for (uint8_t class = 0; class < LT_RANGE_CLASSES; class ++)
-		made->of_class[class].class = class;
+	for (unsigned int class = 0; class < LT_RANGE_CLASSES; class ++)
+		made->of_class[class].class = (uint8_t) class;
 	*mappings = made;
 	return 0;
 }
@@ -317,6 +317,7 @@ void lt_mappings_release(struct lt_mappings *mappings, const struct lt_event *ev
 		mappings->totals->memory_full++;
 	release->unknown = !release->piece_count && !(event->flags & LT_WIRE_F_REALLOC);
 	mappings->totals->unknown_released += release->unknown;
+	mappings->totals->unknown_of_kind[event->kind] += release->unknown;
 }
 
 /* The latest release of exactly this range that was not undone yet. */
@@ -347,6 +348,7 @@ void lt_mappings_restore(struct lt_mappings *mappings, const struct lt_event *ev
 	}
 	release->restored = true;
 	mappings->totals->unknown_released -= release->unknown;
+	mappings->totals->unknown_of_kind[event->kind] -= release->unknown;
 	for (uint64_t i = 0; i < release->piece_count; i++) {
 		struct lt_range *kept = &mappings->pieces[(release->first_piece + i) % UNDO_PIECES];
 		struct lt_range piece;
@@ -377,7 +379,7 @@ void lt_mappings_within(const struct lt_mappings *mappings, uint64_t start, uint
 {
 	struct lt_range range = { .end = start };
 
-	for (uint8_t class = 0; class < LT_RANGE_CLASSES; class ++)
+	for (unsigned int class = 0; class < LT_RANGE_CLASSES; class ++)
 		bytes[class] = 0;
 	while (lt_ranges_next(mappings->ranges, range.end, &range) && range.start < end) {
 		const struct mapping *mapping = range.owner;

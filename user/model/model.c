@@ -242,11 +242,17 @@ static bool stash_take(struct lt_model *model, uint8_t kind, uint64_t id, struct
 	return false;
 }
 
-/* The total that counts a release of an id that was not live. */
-static uint64_t *unknown_total(struct lt_model *model, enum stash_state state)
+/* Counts a release of an id that was not live, or takes it back. */
+static void count_unknown(struct lt_model *model, uint8_t kind, enum stash_state state, int by)
 {
-	return state == STASH_REPEATED ? &model->totals.repeated_released
-				       : &model->totals.unknown_released;
+	uint64_t change = (uint64_t)(int64_t)by;
+
+	if (state == STASH_REPEATED) {
+		model->totals.repeated_released += change;
+		return;
+	}
+	model->totals.unknown_released += change;
+	model->totals.unknown_of_kind[kind] += change;
 }
 
 static void release(struct lt_model *model, const struct lt_event *event)
@@ -259,7 +265,7 @@ static void release(struct lt_model *model, const struct lt_event *event)
 	} else {
 		state = lt_seen_has(model->seen, entry.kind, entry.id) ? STASH_REPEATED
 								       : STASH_UNKNOWN;
-		++*unknown_total(model, state);
+		count_unknown(model, event->kind, state, 1);
 	}
 	if (event->flags & LT_WIRE_F_REALLOC)
 		stash_put(model, &entry, state);
@@ -276,7 +282,7 @@ static void restore(struct lt_model *model, const struct lt_event *event)
 		return;
 	}
 	if (kept.state != STASH_KNOWN) {
-		--*unknown_total(model, kept.state);
+		count_unknown(model, event->kind, kept.state, -1);
 		return;
 	}
 	replaced = lt_live_set_insert(model->live, &kept.entry, &old);

@@ -6,3 +6,9 @@ const struct lt_counter_info lt_counter_infos[LT_COUNTER_COUNT] = {
 #include "leaktrace/counters.def"
 #undef LT_COUNTER
 };
+
+bool lt_counter_hits(enum lt_counter_class class, int kind)
+{
+	return class == LT_COUNTER_CLASS_RELEASE ||
+	       (class == LT_COUNTER_CLASS_MAPPING && kind == LT_KIND_MMAP);
+}

@@ -8,6 +8,7 @@
 /* What the loss can do: counters.def. */
 enum lt_counter_class {
 	LT_COUNTER_CLASS_RELEASE,
+	LT_COUNTER_CLASS_MAPPING,
 	LT_COUNTER_CLASS_ACQUIRE,
 	LT_COUNTER_CLASS_DETAIL,
 	LT_COUNTER_CLASS_NOTE,
@@ -17,6 +18,9 @@ struct lt_counter_info {
 	const char *name, *help;
 	enum lt_counter_class class;
 };
+
+/* True if a loss of this class may be that of a release of this kind (enum lt_kind). */
+bool lt_counter_hits(enum lt_counter_class class, int kind);
 
 extern const struct lt_counter_info lt_counter_infos[LT_COUNTER_COUNT]; /* by enum lt_counter */
 

@@ -54,7 +54,8 @@ static int fill_life(const void *data, size_t size, struct lt_event *event)
 	uint8_t type = wire->header.type;
 
 	if (wire->reserved || !wire->header.process ||
-	    !memchr(wire->comm, '\0', sizeof(wire->comm)) || (type == LT_WIRE_FORK && !wire->process))
+	    !memchr(wire->comm, '\0', sizeof(wire->comm)) ||
+	    (type == LT_WIRE_FORK && !wire->process))
 		return -EBADMSG;
 	event->life = (struct lt_event_life){ .what = type,
 					      .process = wire->process,
@@ -71,8 +72,8 @@ static const struct {
 	size_t size;
 	int (*fill)(const void *data, size_t size, struct lt_event *event);
 } shapes[] = {
-	[LT_WIRE_ACQUIRE] = { LT_EVENT_ACQUIRE, UINT8_MAX, false,
-			      sizeof(struct lt_wire_acquire), fill_acquire },
+	[LT_WIRE_ACQUIRE] = { LT_EVENT_ACQUIRE, UINT8_MAX, false, sizeof(struct lt_wire_acquire),
+			      fill_acquire },
 	[LT_WIRE_RELEASE] = { LT_EVENT_RELEASE, LT_WIRE_F_REALLOC, false,
 			      sizeof(struct lt_wire_release), fill_release },
 	[LT_WIRE_RESTORE] = { LT_EVENT_RESTORE, LT_WIRE_F_REALLOC, false,

@@ -36,7 +36,7 @@ enum lt_event_type {
 	LT_EVENT_RELEASE = 2,
 	LT_EVENT_RESTORE = 3,
 	LT_EVENT_STACK = 4,
-	LT_EVENT_LIFE = 15,   /* a process starts or ends; never in a recording */
+	LT_EVENT_LIFE = 15,     /* a process starts or ends; never in a recording */
 	LT_EVENT_TARGET = 16,   /* from the session: first of a process generation */
 	LT_EVENT_MODULE = 17,   /* an executable mapping appeared */
 	LT_EVENT_SYMBOL = 18,   /* what an address means */
@@ -85,7 +85,8 @@ struct lt_event_target {
 	/* Not in recordings before format 1.1: 0. */
 	uint32_t pid;        /* as our /proc names it; 0: the event's tgid */
 	uint32_t parent_pid; /* likewise; 0: not known, or its parent is not of this session */
-	uint32_t shares;     /* tgid of the process whose MODULEs and SYMBOLs are its own as well: it was
+	uint32_t
+		shares; /* tgid of the process whose MODULEs and SYMBOLs are its own as well: it was
 				forked off it; 0: none */
 };
 

@@ -152,24 +152,24 @@ static double survival_of(const struct lt_point *points, uint32_t complete)
 	return survived < acquired ? (double)survived / (double)acquired : 1;
 }
 
-static uint64_t unknown_released(const struct lt_verdict_context *context, unsigned int level)
+static uint64_t unknown_released(const struct lt_verdict_input *input, unsigned int level)
 {
 	struct lt_point points[LT_HISTORY_POINTS];
 
-	if (!context->unknown ||
-	    lt_history_points(context->unknown, level, points) < LT_HISTORY_POINTS)
+	if (!input->unknown || lt_history_points(input->unknown, level, points) < LT_HISTORY_POINTS)
 		return 0;
 	return less(points[LT_HISTORY_POINTS - 1].acquired_count,
 		    points[LT_HISTORY_POINTS / 2 - 1].acquired_count);
 }
 
 /* Could a lost release have made a survivor of this window? */
-static bool lossy(const struct lt_verdict_context *context, unsigned int level)
+static bool lossy(const struct lt_verdict_context *context, const struct lt_verdict_input *input,
+		  unsigned int level)
 {
 	double reach_s = window_s(level) + (MATURITY_POINTS + MATURITY_GRAIN) * span_s(level);
 
-	return context->last_loss_s != UINT32_MAX &&
-	       (double)context->last_loss_s + reach_s > context->now_s;
+	return input->last_loss_s != UINT32_MAX &&
+	       (double)input->last_loss_s + reach_s > context->now_s;
 }
 
 static struct window look(const struct lt_verdict_context *context,
@@ -211,9 +211,9 @@ static struct window look(const struct lt_verdict_context *context,
 				  (uint64_t)last_sample->born_max_s[level] +
 					  OUTLIVED_AGES * (uint64_t)last_sample->age_max_s[level];
 	window.survivors_grew = last->alive_above > first->alive_above;
-	window.unknown = unknown_released(context, level);
+	window.unknown = unknown_released(input, level);
 	window.survival = survival_of(points, window.complete);
-	window.lossy = lossy(context, level);
+	window.lossy = lossy(context, input, level);
 	return window;
 }
 

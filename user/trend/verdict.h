@@ -60,14 +60,15 @@ struct lt_evidence {
 
 struct lt_verdict_input {
 	const struct lt_history *history;
+	/* Of its kind; live_size = acquired_count = unknown releases.  NULL: there are none. */
+	const struct lt_history *unknown;
 	uint64_t live_count, live_size;
+	uint32_t last_loss_s; /* second of the latest loss of releases; UINT32_MAX: none ever */
 };
 
 struct lt_verdict_context {
-	uint32_t now_s;       /* since the attach */
-	uint32_t last_loss_s; /* second of the latest release-class loss; UINT32_MAX: none ever */
-	const struct lt_history *unknown; /* its live_size = acquired_count = unknown releases */
-	double min_growth_per_hour;       /* --min-growth; 0: any */
+	uint32_t now_s;             /* since the attach */
+	double min_growth_per_hour; /* --min-growth; 0: any */
 };
 
 /* Judges all sites together (the false discovery rate is over all of them). evidence: one per

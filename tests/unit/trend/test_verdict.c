@@ -163,16 +163,15 @@ static void judge(struct sim *sim)
 {
 	static struct lt_verdict_input inputs[MAX_SITES];
 	struct lt_verdict_context context = { .now_s = sim->tick / TICKS,
-					      .last_loss_s = sim->last_loss_s,
-					      .unknown = sim->unknown,
 					      .min_growth_per_hour = sim->min_growth };
 	size_t count = lt_model_site_count(sim->model);
 
 	for (size_t i = 0; i < count; i++) {
 		const struct lt_site *site = lt_model_site(sim->model, i);
 
-		inputs[i] = (struct lt_verdict_input){ sim->histories[i], site->live_count,
-						       site->live_size };
+		inputs[i] = (struct lt_verdict_input){ sim->histories[i], sim->unknown,
+						       site->live_count, site->live_size,
+						       sim->last_loss_s };
 	}
 	assert_int_equal(lt_verdict_judge(&context, inputs, count, sim->evidence), 0);
 }
