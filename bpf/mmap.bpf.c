@@ -200,13 +200,16 @@ static __always_inline void acquire(__u32 process, struct lt_thread *thread, str
 	struct lt_wire_acquire *record;
 	struct ring_ref ref;
 	__u64 stack_id = 0;
+	bool ends;
 
 	if (in_allocator(thread)) {
 		if (made->flags & LT_WIRE_F_PROTECT)
 			return; /* it is the allocator's already */
 		made->class = LT_RANGE_ALLOCATOR;
 	}
-	if (!ring_of_process(process, &ref) || !ring_takes_acquire(&ref)) {
+	/* What takes memory away is a release in this respect. */
+	ends = made->flags & LT_WIRE_F_PROTECT && made->class == LT_RANGE_RESERVED;
+	if (!ring_of_process(process, &ref) || (!ring_takes_acquire(&ref) && !ends)) {
 		count(LT_COUNTER_ACQUIRE_RING_FULL);
 		return;
 	}
@@ -216,7 +219,7 @@ static __always_inline void acquire(__u32 process, struct lt_thread *thread, str
 	}
 	record = bpf_ringbuf_reserve(ref.ring, sizeof(*record), 0);
 	if (!record) {
-		count(LT_COUNTER_ACQUIRE_RING_FULL);
+		count(ends ? LT_COUNTER_RELEASE_RING_FULL : LT_COUNTER_ACQUIRE_RING_FULL);
 		return;
 	}
 	fill_header(&record->header, LT_WIRE_ACQUIRE, LT_KIND_MMAP,

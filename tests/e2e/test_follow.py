@@ -293,3 +293,71 @@ class Command(Session):
         self.assertIn(ended["processes"], (2, 4), totals[-1])  # with vfork, with fork and exec
         self.assertGreaterEqual(ended["acquired_count"], 80)
         self.assertGreaterEqual(ended["released_count"], 66)
+
+
+class Late(Session):
+    """An allocator that is loaded when leaktrace has long been there."""
+
+    def attached_late(self, *options):
+        target = self.target("late", "libmimalloc.so.2", "mi_malloc", "mi_free")
+        leaktrace = self.leaktrace(target, "--kinds", "heap", "--top", 100, *options)
+        target.go()
+        self.assertEqual(target.line(), "holds")
+        time.sleep(1)  # what is promised: within a second of the mapping
+        target.say("next")
+        truth = target.truth()
+        report = leaktrace.stop()
+        self.assert_no_loss(report, "RELEASE", "ACQUIRE")
+        self.assert_truth(report, truth)
+        self.assertEqual(target.quit(), 0)
+
+    def test_it_is_picked_up(self):
+        self.attached_late()
+
+    def test_it_is_picked_up_with_children(self):
+        self.attached_late("--follow")
+
+
+class ControlGroup(Session):
+    ROOT = Path("/sys/fs/cgroup")
+
+    def setUp(self):
+        super().setUp()
+        base = self.ROOT if (self.ROOT / "cgroup.procs").exists() else next(
+            p.parent for p in sorted(self.ROOT.glob("*/cgroup.procs")))
+        self.group = base / f"leaktrace-test-{os.getpid()}"
+        self.inner = self.group / "inner"
+        self.inner.mkdir(parents=True)
+        self.addCleanup(lambda: [harness.wait_until(lambda g=g: self.remove(g), f"no more {g}")
+                                 for g in (self.inner, self.group)])
+
+    @staticmethod
+    def remove(group):
+        try:
+            group.rmdir()
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False  # a process in it is still on its way out
+        return True
+
+    def test_all_in_it_and_below(self):
+        # Processes live in leaves: cgroup v2 allows nothing else once controllers are handed down.
+        targets = [self.target("forks", 20, 1000) for _ in range(2)]
+        for target, group in zip(targets, (self.inner, self.group)):
+            (group / "cgroup.procs").write_text(str(target.pid))
+        output = self.directory / "group.ndjson"
+        leaktrace = self.own(harness.Process(
+            [LEAKTRACE, "--cgroup", str(self.group), "--kinds", "heap", "--json", output, "1"]))
+        harness.wait_until(lambda: leaktrace.stderr.count("leaktrace: attached") == 2, "attached")
+        for target in targets:
+            target.go().truth()
+            self.assertEqual(target.quit(), 0)
+        self.assertEqual(leaktrace.wait(), 0, leaktrace.stderr)
+        self.assertEqual({r["target"]["pid"] for r in lines_of(output, "report")},
+                         {t.pid for t in targets})
+
+    def test_an_empty_one(self):
+        result = harness.run(LEAKTRACE, "--cgroup", str(self.group), "1")
+        self.assertEqual(result.returncode, 5, result.stderr)
+        self.assertEqual(len(result.stderr.splitlines()), 1)

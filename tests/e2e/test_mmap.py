@@ -62,6 +62,8 @@ def in_function(report, function):
 
 
 class Agreement(harness.TestCase):
+    PATIENT = True
+
     def steps(self, *options):
         """Runs all steps: {name: (sizes in maps, mapped by class), ...} and the final report."""
         target = self.target("mmaps", "steps")
@@ -146,6 +148,8 @@ class Agreement(harness.TestCase):
 
 
 class Leaks(harness.TestCase):
+    PATIENT = True
+
     def test_a_leaked_mapping_is_named_and_nothing_else(self):
         target = self.target("mmaps", "leak", 75)
         leaktrace = self.leaktrace(target, "--top", 1000)

@@ -13,6 +13,8 @@ LIMIT_S = 75
 
 
 class RedisLeak(harness.TestCase):
+    PATIENT = True
+
     def test_that_leak_and_only_that_leak(self):
         library = shutil.copy(harness.WORKLOADS / "redis_leak.so", self.directory)
         server = self.own(Redis(self.directory, library))

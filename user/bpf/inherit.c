@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "bpf/close_all.h"
 #include "bpf/tracefs.h"
 
 #define GROUP "leaktrace_" /* and our pid: Documentation/trace/uprobetracer.rst */
@@ -88,8 +89,7 @@ void lt_inherit_free(struct lt_inherit *inherit)
 
 	if (!inherit)
 		return;
-	for (size_t i = 0; i < inherit->event_count; i++)
-		close(inherit->events[i]);
+	lt_close_all(inherit->events, inherit->event_count);
 	for (size_t i = 0; i < inherit->probe_count; i++) {
 		snprintf(text, sizeof(text), "-:" GROUP "%d/p%u\n", getpid(),
 			 inherit->probes[i].number);

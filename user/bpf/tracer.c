@@ -2,7 +2,6 @@
 #include "bpf/tracer.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "bpf/close_all.h"
 #include "bpf/inherit.h"
 #include "bpf/tracefs.h"
 #include "bpf/uprobe_multi.h"
@@ -473,35 +473,11 @@ void lt_tracer_activate(struct lt_tracer *tracer)
 	__atomic_store_n(&tracer->bpf->bss->lt_active, 1, __ATOMIC_RELEASE);
 }
 
-static void *close_link(void *fd)
-{
-	close(*(int *)fd);
-	return NULL;
-}
-
-/*
- * Each close waits for the kernel's grace periods (30-80 ms); waiting for all of them at once
- * makes a detach as short as the longest.
- */
-static void close_links(int *fds, size_t count)
-{
-	_lt_free_ pthread_t *threads = calloc(count + 1, sizeof(*threads));
-	size_t started = 0;
-
-	while (threads && started < count &&
-	       pthread_create(&threads[started], NULL, close_link, &fds[started]) == 0)
-		started++;
-	for (size_t i = started; i < count; i++)
-		close(fds[i]);
-	for (size_t i = 0; i < started; i++)
-		pthread_join(threads[i], NULL);
-}
-
 void lt_tracer_detach(struct lt_tracer *tracer)
 {
 	if (tracer->bpf && tracer->bpf->bss)
 		__atomic_store_n(&tracer->bpf->bss->lt_active, 0, __ATOMIC_RELEASE);
-	close_links(tracer->multi_links, tracer->multi_count);
+	lt_close_all(tracer->multi_links, tracer->multi_count);
 	tracer->multi_count = 0;
 	for (size_t i = 0; i < tracer->link_count; i++)
 		bpf_link__destroy(tracer->links[i]);

@@ -176,11 +176,16 @@ static struct lt_event target_event(const struct lt_session *session,
 	};
 }
 
+/* The one in use of those that it has: the first in the table of families (probe/family.h). */
 static const char *allocator_of(const struct lt_session *session, const struct lt_target *target)
 {
 	const struct lt_plan *plan = session->options->follow ? &session->plan : &target->plan;
+	const struct lt_family *family = NULL;
 
-	return plan->file_count ? plan->files[0].family->name : "";
+	for (size_t i = 0; i < plan->file_count && i < 64; i++)
+		if (target->attached >> i & 1 && (!family || plan->files[i].family < family))
+			family = plan->files[i].family;
+	return family ? family->name : "";
 }
 
 static int emit_target(struct lt_session *session, struct lt_target *target,
@@ -471,13 +476,23 @@ static int emit_round(struct lt_session *session, bool final)
 	return err;
 }
 
+/* A look at many processes takes long: the rings are read in between. */
+static int drained_figures(struct lt_session *session, const struct lt_target *target)
+{
+	int err = lt_live_drain(session->life);
+
+	if (err >= 0)
+		err = lt_live_drain(session->live);
+	return err < 0 ? err : emit_figures(session, target);
+}
+
 int lt_feed_report(struct lt_session *session)
 {
 	int err = 0;
 
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
 	for (struct lt_target *target = session->targets; target && !err; target = target->hh.next)
-		err = target->told_end ? 0 : emit_figures(session, target);
+		err = target->told_end ? 0 : drained_figures(session, target);
 	return err ? err : emit_round(session, false);
 }
 

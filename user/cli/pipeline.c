@@ -20,6 +20,7 @@ struct lt_pipeline {
 	size_t evidence_count;
 	struct lt_event_target target; /* strings owned */
 	struct lt_event_process process, process_first;
+	uint64_t heap_now, heap_first; /* live bytes when those were looked at */
 	struct lt_event_end end;
 	uint64_t counters[LT_COUNTER_COUNT];
 	uint64_t release_losses[LT_KIND_COUNT]; /* sums when last looked at */
@@ -99,6 +100,7 @@ static void merged_counters(const struct lt_pipeline *pipeline, uint64_t *counte
 
 	memcpy(counters, pipeline->counters, sizeof(pipeline->counters));
 	counters[LT_COUNTER_ADDRESS_REUSED] += totals->address_reused;
+	counters[LT_COUNTER_CALL_MISSED] += totals->mapping_reused;
 	counters[LT_COUNTER_RESTORE_MISSED] += totals->restore_missed;
 	counters[LT_COUNTER_SITES_FULL] += totals->sites_full;
 	counters[LT_COUNTER_MEMORY_FULL] += totals->memory_full;
@@ -232,6 +234,7 @@ static void fill_input(const struct lt_pipeline *pipeline, uint64_t time_ns,
 		.tgid = pipeline->tgid,
 		.process = &pipeline->process,
 		.process_first = &pipeline->process_first,
+		.heap_growth_bytes = (double)pipeline->heap_now - (double)pipeline->heap_first,
 		.counters = counters,
 		.attach_ns = pipeline->attach_ns,
 		.time_ns = time_ns,
@@ -276,6 +279,16 @@ static int unshare(struct lt_pipeline *pipeline)
 	return 0;
 }
 
+static uint64_t heap_bytes(const struct lt_model *model)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < lt_model_site_count(model); i++)
+		if (lt_model_site(model, i)->kind == LT_KIND_HEAP)
+			bytes += lt_model_site(model, i)->live_size;
+	return bytes;
+}
+
 int lt_pipeline_apply(void *context, const struct lt_event *event)
 {
 	struct lt_pipeline *pipeline = context;
@@ -306,8 +319,11 @@ int lt_pipeline_apply(void *context, const struct lt_event *event)
 		return 0;
 	case LT_EVENT_PROCESS:
 		pipeline->process = event->process;
-		if (!pipeline->process_seen)
+		pipeline->heap_now = heap_bytes(pipeline->model);
+		if (!pipeline->process_seen) {
 			pipeline->process_first = event->process;
+			pipeline->heap_first = pipeline->heap_now;
+		}
 		pipeline->process_seen = true;
 		return 0;
 	case LT_EVENT_SAMPLE:

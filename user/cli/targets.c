@@ -513,10 +513,9 @@ static int begin(struct lt_session *session, const struct lt_event *event, struc
 	err = target->opened ? lt_targets_add_image(session, target) : 0;
 	if (err == -ENOMEM)
 		return err;
-	err = lt_feed_start(session, target, NULL);
-	if (!err && target->image)
+	if (target->image)
 		attach_later(session, target);
-	return err;
+	return lt_feed_start(session, target, NULL);
 }
 
 int lt_targets_life(void *context, const struct lt_event *event)

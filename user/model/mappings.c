@@ -288,7 +288,7 @@ void lt_mappings_acquire(struct lt_mappings *mappings, const struct lt_event *ev
 		return;
 	}
 	/* What is still there must have been released unseen (TRAPS 7). */
-	mappings->totals->address_reused += lt_ranges_next(mappings->ranges, range.start, &old) &&
+	mappings->totals->mapping_reused += lt_ranges_next(mappings->ranges, range.start, &old) &&
 					    old.start < range.end;
 	range.owner = new_mapping(mappings, event);
 	if (range.owner)

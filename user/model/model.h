@@ -37,6 +37,7 @@ struct lt_model_totals {
 				       11) */
 	uint64_t unknown_of_kind[LT_KIND_COUNT]; /* the same, by kind */
 	uint64_t repeated_released; /* releases of ids released already: model/seen.h */
+	uint64_t mapping_reused;    /* the same for mappings, of which a system call was missed */
 	uint64_t address_reused;    /* acquires of a live id: a release was missed */
 	uint64_t restore_missed;
 	uint64_t sites_full, memory_full; /* acquires not kept */

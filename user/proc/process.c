@@ -211,15 +211,8 @@ static int read_rss(const struct lt_process *process, uint64_t *rss_bytes)
 {
 	_lt_buf_ struct lt_buf text = { 0 };
 	unsigned long long pages;
-	uint64_t kib;
 	int err;
 
-	if (!lt_proc_read_at(process->proc_fd, "smaps_rollup", SMALL_FILE_BYTES, &text) &&
-	    text.len && lt_proc_field(text.data, "Rss", &kib)) {
-		*rss_bytes = kib * 1024;
-		return 0;
-	}
-	lt_buf_clear(&text);
 	err = lt_proc_read_at(process->proc_fd, "statm", SMALL_FILE_BYTES, &text);
 	if (err)
 		return gone_is_esrch(err);

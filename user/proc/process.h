@@ -38,7 +38,9 @@ bool lt_process_in_initial_namespace(void);
 int lt_process_check(const struct lt_process *process);
 
 struct lt_memory_usage {
-	uint64_t rss_bytes; /* smaps_rollup Rss; statm when that is not readable */
+	uint64_t
+		rss_bytes; /* statm: off by some hundred KiB at most (proc_pid_statm(5)); user/proc/smaps.h is exact, and
+			      reads all page tables */
 	uint64_t
 		limit_bytes; /* smallest of cgroup v2/v1 memory limit along the path and MemTotal */
 	uint64_t available_bytes; /* how much more until that limit; 0: unknown */

@@ -378,8 +378,7 @@ static void divide_growth(struct builder *b)
 	struct lt_report *report = b->report;
 
 	lt_memory_divide(observed_first(b), observed_now(b), report->rss_growth_bytes,
-			 (double)report->kinds[kind_index(LT_KIND_HEAP)].live_size,
-			 &report->memory);
+			 b->input->heap_growth_bytes, &report->memory);
 	report->explained_ratio = report->rss_growth_bytes >= EXPLAINED_FROM
 					  ? report->memory.explained / report->rss_growth_bytes
 					  : NAN;

@@ -58,7 +58,8 @@ struct lt_report_input {
 	const struct lt_evidence *evidence; /* one per site of the model */
 	const struct lt_event_target *target;
 	uint32_t tgid;
-	const struct lt_event_process *process;       /* latest */
+	const struct lt_event_process *process; /* latest */
+	double heap_growth_bytes; /* of live heap, between those two looks at the process */
 	const struct lt_event_process *process_first; /* at the attach */
 	const uint64_t *counters; /* LT_COUNTER_COUNT, with the model's own already merged in */
 	uint64_t attach_ns, time_ns;

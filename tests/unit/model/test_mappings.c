@@ -239,7 +239,7 @@ static void test_classes_are_no_sites(void **state)
 	expect_class(model, LT_RANGE_STACK, 6);
 	expect_class(model, LT_RANGE_RESERVED, 10);
 	map(model, 52, 2, 1); /* MAP_FIXED over a reservation whose release was missed */
-	assert_int_equal(lt_model_totals(model)->address_reused, 1);
+	assert_int_equal(lt_model_totals(model)->mapping_reused, 1);
 	expect_site(model, 0, 1, 2, 0);
 	expect_class(model, LT_RANGE_RESERVED, 8);
 	unmap(model, 8, 16);

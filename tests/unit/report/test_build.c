@@ -78,6 +78,7 @@ static int setup(void **state)
 		.target = &scene.target,
 		.tgid = 77,
 		.process = &scene.now,
+		.heap_growth_bytes = 6 << 20,
 		.process_first = &scene.first,
 		.counters = scene.counters,
 		.attach_ns = 90 * NS,
