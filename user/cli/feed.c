@@ -75,6 +75,7 @@ static int emit_stack(struct lt_session *session, struct lt_modules *modules,
 {
 	uint64_t stack_id = event->stack.stack_id;
 	struct lt_cut_stack *slot = cut_slot(session, event->tgid, stack_id);
+	struct lt_cut_stack *awaited = &session->awaited_stacks[slot - session->cut_stacks];
 	struct lt_event placed = *event, whole = *event;
 	int cut = lt_modules_place_stack(modules, &placed.stack, event->time_ns), err;
 
@@ -86,7 +87,14 @@ static int emit_stack(struct lt_session *session, struct lt_modules *modules,
 		*slot = (struct lt_cut_stack){ event->tgid, stack_id, placed.stack.stack_id };
 		whole.stack.stack_id = doubtful_id(stack_id);
 		err = deliver(session, &whole);
-		return err ? err : deliver(session, &placed);
+		if (!err)
+			err = deliver(session, &placed);
+		/* An acquire went out under its own id already: it must not stay without a stack. */
+		if (err || awaited->stack_id != stack_id || awaited->process != event->tgid)
+			return err;
+		*awaited = (struct lt_cut_stack){ 0 };
+		placed.stack.stack_id = stack_id;
+		return deliver(session, &placed);
 	}
 	if (slot->stack_id == stack_id && slot->process == event->tgid)
 		*slot = (struct lt_cut_stack){ 0 };
@@ -125,6 +133,12 @@ static int emit_doubtful(struct lt_session *session, const struct lt_target *tar
 	stack.type = LT_EVENT_STACK;
 	stack.flags = 0;
 	stack.stack = (struct lt_event_stack){ .frames = plain, .frame_count = count };
+	if (!count) {
+		size_t index =
+			(size_t)(cut_slot(session, event->tgid, stack_id) - session->cut_stacks);
+
+		session->awaited_stacks[index] = (struct lt_cut_stack){ event->tgid, stack_id, 0 };
+	}
 	first = count ? lt_modules_in_doubt(target->image->modules, &stack.stack, event->time_ns)
 		      : 0;
 	if (first == count) /* or its frames come later, by another ring */

@@ -93,7 +93,8 @@ struct lt_session {
 	uint64_t own_rss_bytes, own_rss_ns; /* our own memory, and when it was looked at */
 	uint64_t strays;                    /* events of processes that nobody told of */
 	struct lt_cut_stack cut_stacks[LT_CUT_STACKS];
-	bool report_pending; /* it waits for names */
+	struct lt_cut_stack awaited_stacks[LT_CUT_STACKS]; /* acquires in doubt came before them */
+	bool report_pending;                               /* it waits for names */
 	bool record_failed;
 	bool command_ended;
 	int command_status; /* as wait(2) gives it */
