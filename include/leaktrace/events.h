@@ -36,7 +36,7 @@ enum lt_wire_type {
 /* lt_wire_header.kind */
 enum lt_kind {
 	LT_KIND_NONE = 0,
-#define LT_KIND(symbol, value, name, unit) LT_KIND_##symbol = (value),
+#define LT_KIND(symbol, value, name, unit, memory) LT_KIND_##symbol = (value),
 #include "kinds.def"
 #undef LT_KIND
 	LT_KIND_COUNT

@@ -206,7 +206,7 @@ static bool in_bytes(const struct lt_kind_info *kind)
 static double seconds_to_limit(const struct lt_report_input *input, const struct lt_kind_info *kind,
 			       double growth_per_hour)
 {
-	if (!in_bytes(kind) || !input->process || !input->process->available_bytes ||
+	if (!kind->memory || !input->process || !input->process->available_bytes ||
 	    isnan(growth_per_hour))
 		return NAN;
 	if (growth_per_hour <= 0)
@@ -339,7 +339,8 @@ static void build_process(struct builder *b)
 	report->collector_rss_bytes = now->collector_rss_bytes;
 }
 
-static void sum_growth(struct lt_report *report, const struct lt_evidence *evidence)
+static void sum_growth(struct lt_report *report, const struct lt_kind_info *kind,
+		       const struct lt_evidence *evidence)
 {
 	double growth = evidence->growth_per_hour;
 
@@ -347,8 +348,11 @@ static void sum_growth(struct lt_report *report, const struct lt_evidence *evide
 		return;
 	report->growth_per_hour = isnan(report->growth_per_hour) ? growth
 								 : report->growth_per_hour + growth;
-	if (evidence->verdict == LT_VERDICT_LEAKING && growth > 0)
-		report->leaking_growth_per_hour += growth;
+	if (evidence->verdict != LT_VERDICT_LEAKING || growth <= 0)
+		return;
+	report->leaking_growth_per_hour += growth;
+	if (kind->memory)
+		report->leaking_memory_per_hour += growth;
 }
 
 /* What only all sites together say, shown or not. */
@@ -369,7 +373,7 @@ static void sum_sites(struct builder *b)
 		if (!in_bytes(&lt_kind_infos[kind]))
 			continue;
 		report->live_bytes += site->live_size;
-		sum_growth(report, evidence);
+		sum_growth(report, &lt_kind_infos[kind], evidence);
 	}
 }
 

@@ -34,7 +34,7 @@ struct lt_report_site {
 	uint64_t live_count, live_size, acquired_count, acquired_size, released_count,
 		released_size, peak_size;
 	double oldest_age_s;     /* NaN when nothing lives */
-	double seconds_to_limit; /* at this growth; NaN unknown, INFINITY not growing */
+	double seconds_to_limit; /* at this growth; NaN unknown, or no memory; INFINITY not growing */
 	struct lt_evidence evidence;
 	const struct lt_report_frame *frames; /* leaf first, inlines expanded */
 	uint32_t frame_count;
@@ -88,6 +88,7 @@ struct lt_report {
 	uint64_t live_bytes;                   /* of the kinds that are measured in bytes */
 	double growth_per_hour;         /* bytes; all sites that have a slope; NaN: none has */
 	double leaking_growth_per_hour; /* bytes; all leaking sites, also those below the top */
+	double leaking_memory_per_hour; /* of these, what fills the memory limit: base/kind.h */
 	struct lt_model_totals totals;
 	uint64_t counters[LT_COUNTER_COUNT];
 	uint64_t collector_cpu_ns, collector_rss_bytes; /* 0: unknown */

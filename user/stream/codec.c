@@ -482,7 +482,7 @@ static void code_kinds(struct codec *codec, struct lt_codec_file *file)
 
 	code_u16(codec, &count);
 	for (uint16_t i = 0; i < count && !codec->error; i++) {
-		struct lt_kind_info kind = { 0, NULL, NULL };
+		struct lt_kind_info kind = { 0 };
 
 		if (!reading(codec))
 			kind = lt_kind_infos[i];

@@ -13,7 +13,7 @@
 static inline bool lt_decode_kind_known(uint8_t kind)
 {
 	static const bool known[UINT8_MAX + 1] = {
-#define LT_KIND(symbol, value, name, unit) [value] = true,
+#define LT_KIND(symbol, value, name, unit, memory) [value] = true,
 #include "leaktrace/kinds.def"
 #undef LT_KIND
 	};

@@ -115,6 +115,7 @@ static inline struct lt_report sample_report(void)
 		.kinds = { { 5, 1262, 12 << 20 } },
 		.growth_per_hour = 6 * MIB,
 		.leaking_growth_per_hour = 5.2 * MIB,
+		.leaking_memory_per_hour = 5.2 * MIB,
 		.totals = { .live_count = 1262,
 			    .live_size = 12 << 20,
 			    .acquired_count = 124034,

@@ -475,7 +475,7 @@ static void the_headline_counts_all_leaks(void **state)
 	char *text;
 
 	report.verdict_counts[LT_VERDICT_LEAKING] = 40;
-	report.leaking_growth_per_hour = 451 * MIB;
+	report.leaking_growth_per_hour = report.leaking_memory_per_hour = 451 * MIB;
 	text = render(&report, false, false, 120);
 	expect(text, "40 sites leaking: 451 MiB/h; at this rate the memory limit (512 MiB) is "
 		     "reached in 1 h\n");
@@ -495,7 +495,7 @@ static void the_unknown_is_left_out(void **state)
 	report.site_count = 1;
 	report.final = true;
 	report.rss_growth_bytes = report.explained_ratio = NAN;
-	report.leaking_growth_per_hour = 0;
+	report.leaking_growth_per_hour = report.leaking_memory_per_hour = 0;
 	report.collector_cpu_ns = report.collector_rss_bytes = 0;
 	for (int verbose = 0; verbose < 2; verbose++) {
 		text = render(&report, false, verbose, 120);

@@ -192,6 +192,30 @@ static void never_observed_is_unknown(void **state)
 	lt_report_free(report);
 }
 
+/* Addresses that nobody touched fill no memory. */
+static void mappings_have_no_time_to_the_limit(void **state)
+{
+	static struct lt_evidence evidence[4];
+	struct scene *scene = *state;
+	struct lt_report *report;
+	struct lt_event event = { .type = LT_EVENT_ACQUIRE,
+				  .kind = LT_KIND_MMAP,
+				  .flags = LT_WIRE_F_RANGE,
+				  .time_ns = 100 * NS,
+				  .acquire = { 0x100000, 1 << 20, 9 } };
+
+	assert_int_equal(lt_model_apply(scene->model, &event), 0);
+	evidence[3] = (struct lt_evidence){ .verdict = LT_VERDICT_LEAKING,
+					    .growth_per_hour = 4096 };
+	scene->input.evidence = evidence;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_string_equal(report->sites[0].kind, "mmap");
+	assert_true(isnan(report->sites[0].seconds_to_limit));
+	assert_true(report->leaking_growth_per_hour == 4096);
+	assert_true(report->leaking_memory_per_hour == 0);
+	lt_report_free(report);
+}
+
 /* Mappings count by their resident bytes, which only smaps knows. */
 static void mappings_explain_growth_too(void **state)
 {
@@ -317,6 +341,7 @@ int main(void)
 		TEST(ranks_and_sums),
 		TEST(numbers),
 		TEST(mappings_explain_growth_too),
+		TEST(mappings_have_no_time_to_the_limit),
 		TEST(a_born_process_has_another_number),
 		TEST(all_leaks_are_summed),
 		TEST(never_observed_is_unknown),
