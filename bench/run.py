@@ -21,6 +21,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
 import harness  # noqa: E402  pylint: disable=wrong-import-position
+from servers import Nginx, wait_port  # noqa: E402  pylint: disable=wrong-import-position
 
 ROUNDS = 3
 RUNS = 3  # of each round: to attach takes longer than to run
@@ -31,14 +32,19 @@ THREADS = (1, 2)
 PAIRS = {"untraced": 1_500_000, "floor": 100_000, "one frame": 100_000, "leaktrace": 100_000}
 WARM_UP_PAIRS = 2_000
 # Reports come at the end only, with all sites in them: their writing is not measured.
-LEAKTRACE_OPTIONS = {"one frame": ["--top", 1000, "--max-frames", 1], "leaktrace": ["--top", 1000]}
+LEAKTRACE_OPTIONS = {"one frame": ["--top", 1000, "--max-frames", 1], "leaktrace": ["--top", 1000],
+                     "descriptors": ["--top", 1000, "--kinds", "socket,fd,thread"]}
 INTERVAL_S = 60
 SERVER_MODES = ("untraced", "floor", "leaktrace")
 REDIS_REQUESTS = {"untraced": 600_000, "floor": 150_000, "leaktrace": 150_000}
 WRK_SECONDS = 2
+# How nginx is asked for descriptors' sake: wrk's options.
+WAYS = {"over 16 connections": [], "a connection each": ["-H", "Connection: close"]}
+WAYS_ROUNDS = 4  # as many times the rounds of the others: the difference is small
 GOAL_FRAME_NS = 25
 GOAL_RATIO, GOAL_RATIO_DEPTH = 1.4, 16
 GOAL_CPU_PERCENT = 15
+GOAL_REQUESTS = 0.95
 GOAL_TABLE_MS, GOAL_ROW_BYTES = 500, 8
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -233,16 +239,6 @@ def output_of(*argv):
                           stdin=subprocess.DEVNULL, timeout=300).stdout
 
 
-def wait_port(port):
-    def open_():
-        try:
-            harness.socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return True
-        except OSError:
-            return False
-    harness.wait_until(open_, f"port {port}")
-
-
 def bench_redis(rounds, directory):
     port = harness.free_port()
     server = harness.Process(["/usr/bin/redis-server", "--port", port, "--bind", "127.0.0.1",
@@ -256,23 +252,54 @@ def bench_redis(rounds, directory):
     bench_server("redis-server, pipelined SET", "SET/s", server, rounds, directory, measure)
 
 
-def bench_nginx(rounds, directory):
-    port = harness.free_port()
-    config = Path(directory) / "nginx.conf"
-    temporary = "".join(f"{name}_temp_path {directory}/{name};" for name in (
-        "client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    config.write_text(
-        f"daemon off; master_process off; pid {directory}/pid; events {{ }}"
-        f"http {{ access_log off; keepalive_requests 1000000; {temporary}"
-        f"server {{ listen 127.0.0.1:{port}; location / {{ return 200 'hello\\n'; }} }} }}\n")
-    server = harness.Process(["/usr/sbin/nginx", "-p", directory, "-c", config,
-                              "-e", Path(directory) / "error.log"])
+def wrk(port, *options):
+    """Requests a second."""
+    text = output_of("wrk", "-t", 1, "-c", 16, "-d", WRK_SECONDS, *options,
+                     f"http://127.0.0.1:{port}/")
+    if "Non-2xx" in text or "Socket errors" in text:
+        raise AssertionError(text)
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
 
-    def measure(_mode):
-        text = output_of("wrk", "-t", 1, "-c", 16, "-d", WRK_SECONDS, f"http://127.0.0.1:{port}/")
-        return [float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])]
-    wait_port(port)
-    bench_server("nginx", "requests/s", server, rounds, directory, measure)
+
+def start_nginx(directory):
+    return Nginx(directory, "keepalive_requests 1000000; location / { return 200 'hello\\n'; }")
+
+
+def bench_nginx(rounds, directory):
+    server = start_nginx(directory)
+    bench_server("nginx", "requests/s", server, rounds, directory,
+                 lambda _mode: [wrk(server.port)])
+
+
+def bench_descriptors(rounds, directory):
+    """Each round has both at once, one just behind the other, in turns: their ratio is looked at."""
+    modes = ("untraced", "descriptors")
+    rates = {way: {mode: [] for mode in modes} for way in WAYS}
+    collector = Collector()
+    server = start_nginx(directory)
+    try:
+        for number in range(rounds * WAYS_ROUNDS):
+            for mode in modes[::-1] if number % 2 else modes:
+                with attached(mode, server.pid, directory, collector):
+                    for way, options in WAYS.items():
+                        rates[way][mode].append(wrk(server.port, *options))
+    except AssertionError as error:
+        print(f"nginx: {error}\n", flush=True)
+        return
+    finally:
+        server.close()
+    print("nginx with sockets, descriptors and threads traced, requests/s; ratio of a round: median "
+          "(least .. most):")
+    for way, of in rates.items():
+        ratios = [traced / untraced for untraced, traced in zip(of["untraced"], of["descriptors"])]
+        ratio = statistics.median(ratios)
+        print(f"  {way:20} untraced {statistics.median(of['untraced']):8,.0f}   traced "
+              f"{statistics.median(of['descriptors']):8,.0f}   ratio {ratio:.3f} "
+              f"({min(ratios):.3f} .. {max(ratios):.3f}); goal at least {GOAL_REQUESTS}: "
+              f"{'met' if ratio >= GOAL_REQUESTS else 'missed'}")
+    cpu_percent, rss_mib, events_per_s, loss = collector.use()
+    print(f"  its own use          {cpu_percent:.0f} % of a core, {rss_mib:.0f} MiB, "
+          f"{events_per_s:,.0f} events/s, loss: {loss}\n", flush=True)
 
 
 def bench_tables():
@@ -290,6 +317,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="leaktrace-bench-") as directory:
         bench_pairs(rounds, directory)
         bench_nginx(rounds, directory)
+        bench_descriptors(rounds, directory)
         bench_redis(rounds, directory)
     bench_tables()
 

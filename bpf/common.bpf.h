@@ -59,8 +59,14 @@ static __always_inline struct lt_bpf_target *target_find(__u32 pid)
 	return bpf_map_lookup_elem(&lt_targets, &pid);
 }
 
+/* The current process if its events are wanted, else NULL. */
+static __always_inline struct lt_bpf_target *traced(void)
+{
+	return lt_active ? target_find(bpf_get_current_pid_tgid() >> 32) : NULL;
+}
+
 /*
- * The current process if its events are wanted, else NULL.
+ * The same for uprobe programs.
  *
  * From 6.13 on, the kernel gives programs of this type a stack of their CPU rather than the task's
  * (bpf_enable_priv_stack() in kernel/bpf/verifier.c).  Uprobe programs can be preempted, and two
@@ -69,14 +75,9 @@ static __always_inline struct lt_bpf_target *target_find(__u32 pid)
  */
 static __always_inline struct lt_bpf_target *wanted(void *ctx)
 {
-	struct lt_bpf_target *target;
-
 	if (!lt_config.ring_mask)
 		bpf_tail_call(ctx, &lt_no_programs, 0);
-	if (!lt_active)
-		return NULL;
-	target = target_find(bpf_get_current_pid_tgid() >> 32);
-	return target && target->flags & LT_TARGET_ACTIVE ? target : NULL;
+	return traced();
 }
 
 static __always_inline void fill_header(struct lt_wire_header *header, __u8 type, __u8 kind,

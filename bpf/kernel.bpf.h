@@ -17,6 +17,7 @@ struct signal_struct {
 		int counter;
 	} live;
 	int group_exit_code;
+	unsigned int flags;
 } __attribute__((preserve_access_index));
 
 /* A return probe under way: kernel/events/uprobes.c. */
@@ -32,7 +33,7 @@ struct uprobe_task {
 
 struct task_struct {
 	int exit_code;
-	int tgid;
+	int pid, tgid;
 	struct mm_struct *mm; /* only compared */
 	struct signal_struct *signal;
 	struct uprobe_task *utask;

@@ -5,37 +5,26 @@
  * As for the heap, a release is told before the call and taken back if it fails, an acquire after
  * it.  A mapping that may move is released, and then restored where it came to lie.  So that an
  * address is free before it is used again, all events of a process go to one ring.
- *
- * While these programs are attached, every system call of every process takes the kernel's slow
- * path.  Tracepoints of single calls are used rather than raw ones of all: only these calls come by
- * here, and the kernel does not preempt their programs.  (It does so at the raw ones since 6.13, and
- * then skips the program for whoever comes meanwhile.)
  */
 #include "common.bpf.h"
 #include "kernel.bpf.h"
 #include "ring.bpf.h"
 #include "stack.bpf.h"
+#include "syscall.bpf.h"
 
 #include <asm-generic/hugetlb_encode.h>
 #include <asm/unistd_64.h>
 #include <linux/mman.h>
 
-#define PAGE         4096ULL
-#define MAX_ERRNO    4095ULL
 #define ADDRESS_BITS 56 /* Documentation/arch/x86/x86_64/5level-paging.rst */
 
 #define SHM_REMAP 040000 /* include/uapi/linux/shm.h, whose other parts need more */
-#define TS_COMPAT 2      /* arch/x86/include/asm/thread_info.h: a system call of 32-bit code */
 
 struct mm_struct___map {
 	unsigned long start_brk, brk;
 } __attribute__((preserve_access_index));
 
 struct task_struct___map {
-	struct {
-		unsigned int status;
-	} thread_info;
-	void *stack;
 	struct mm_struct___map *mm;
 	struct nsproxy *nsproxy;
 } __attribute__((preserve_access_index));
@@ -104,41 +93,9 @@ struct {
 	__type(value, __u64); /* bytes */
 } lt_attached SEC(".maps");
 
-/*
- * The process that makes a system call if its events are wanted, else NULL.  As wanted(), whose tail
- * call programs of this type need not have: they are not preempted.
- */
-static __always_inline struct lt_bpf_target *traced(void)
-{
-	struct lt_bpf_target *target;
-
-	if (!lt_active)
-		return NULL;
-	target = target_find(bpf_get_current_pid_tgid() >> 32);
-	return target && target->flags & LT_TARGET_ACTIVE ? target : NULL;
-}
-
-/* 32-bit code has other numbers for its calls. */
-static __always_inline bool is_compat(void)
-{
-	struct task_struct___map *task = (void *)bpf_get_current_task();
-
-	return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
-}
-
 static __always_inline __u64 page_up(__u64 size)
 {
 	return (size + PAGE - 1) & ~(PAGE - 1);
-}
-
-static __always_inline bool failed(__u64 result)
-{
-	return result >= -MAX_ERRNO;
-}
-
-static __always_inline bool ring_of_process(__u32 process, struct ring_ref *ref)
-{
-	return ring_of((__u64)process << 26, ref); /* a region of its own: see there */
 }
 
 /* what: the type, and the flags above it: a function takes five arguments at most. */
@@ -213,7 +170,7 @@ static __always_inline void acquire(__u32 process, struct lt_thread *thread, str
 		count(LT_COUNTER_ACQUIRE_RING_FULL);
 		return;
 	}
-	if (made->class == LT_RANGE_PLAIN) {
+	if (made->class == LT_RANGE_PLAIN || made->class == LT_RANGE_STACK) {
 		stack_id = stack_identify(&thread->returned, thread);
 		stack_send(&ref, thread, stack_id, LT_KIND_MMAP);
 	}
@@ -428,38 +385,6 @@ static __always_inline void enter_shmdt(__u32 process, const struct pt_regs *reg
 	call->attached = size ? *size : 0;
 	release(process, regs->rdi, call->attached);
 	bpf_map_delete_elem(&lt_attached, &key);
-}
-
-/* What perf hands to programs at a system call: struct syscall_tp_t in kernel/trace/trace_syscalls.c. */
-struct call_event {
-	__u64 private;
-	int number;
-	int reserved;
-};
-
-#define THREAD_SIZE  (4 * PAGE) /* arch/x86/include/asm/page_64_types.h, without KASAN */
-#define USER_CODE    0x33       /* __USER_CS, arch/x86/include/asm/segment.h */
-#define TOP_PADDINGS 2          /* TOP_OF_KERNEL_STACK_PADDING: 16 bytes where FRED is built in */
-
-/*
- * The registers of the call that this thread makes, copied to where it can be unwound from.  They lie
- * at the top of its kernel stack.
- */
-static __always_inline struct pt_regs *copy_regs(struct lt_thread *thread, __u64 number)
-{
-	struct task_struct___map *task = (void *)bpf_get_current_task();
-	__u64 top = (__u64)BPF_CORE_READ(task, stack) + THREAD_SIZE - sizeof(struct pt_regs);
-
-	for (int i = 0; i < TOP_PADDINGS; i++) {
-		if (bpf_probe_read_kernel(&thread->returned, sizeof(thread->returned),
-					  (void *)(top - i * 16)))
-			continue;
-		if (thread->returned.orig_rax == number &&
-		    (thread->returned.cs & 0xffff) == USER_CODE)
-			return &thread->returned;
-	}
-	count(LT_COUNTER_CALL_MISSED);
-	return NULL;
 }
 
 /* Those that are looked at before and after; those that change the protection, only after. */

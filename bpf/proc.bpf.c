@@ -5,6 +5,7 @@
  */
 #include "common.bpf.h"
 #include "kernel.bpf.h"
+#include "share.bpf.h"
 #include "thread.bpf.h"
 
 struct {
@@ -59,11 +60,14 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	__u32 parent_pid = bpf_get_current_pid_tgid() >> 32, pid, *space;
 	struct lt_bpf_target *target = target_find(parent_pid), born;
 
-	if (!target || !(target->flags & LT_TARGET_FOLLOW))
+	if (!target)
 		return 0;
 	pid = BPF_CORE_READ(child, tgid);
 	if (pid == parent_pid)
 		return 0; /* a thread */
+	table_lend(parent, child, pid, target->process);
+	if (!(target->flags & LT_TARGET_FOLLOW))
+		return 0;
 	born = *target;
 	if (BPF_CORE_READ(child, mm) == BPF_CORE_READ(parent, mm)) {
 		born.flags |= LT_TARGET_BORROWED;
@@ -91,6 +95,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	__u32 pid = pid_tgid >> 32, tid = (__u32)pid_tgid, old = ctx->args[1];
 	struct lt_bpf_target *target = target_find(pid), image;
 
+	table_give_back(pid);
 	if (!target)
 		return 0;
 	bpf_map_delete_elem(&lt_threads, &tid);
@@ -128,10 +133,13 @@ int on_thread_exit(struct bpf_raw_tracepoint_args *ctx)
 	 */
 	bpf_map_delete_elem(&lt_threads, &tid);
 	target = target_find(pid);
-	if (!target)
+	if (!target && !lt_borrowed_tables)
 		return 0;
 	/* signal->live was counted down just before; 0: the last thread, or one that ends as it does. */
 	if (BPF_CORE_READ(task, signal, live.counter) != 0)
+		return 0;
+	table_give_back(pid);
+	if (!target)
 		return 0;
 	process = target->process;
 	borrowed = target->flags & LT_TARGET_BORROWED;

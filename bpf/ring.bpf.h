@@ -42,6 +42,12 @@ static __always_inline bool ring_of(__u64 id, struct ring_ref *ref)
 	return ref->ring;
 }
 
+/* For what must keep its order over all ids of a process. */
+static __always_inline bool ring_of_process(__u32 process, struct ring_ref *ref)
+{
+	return ring_of((__u64)process << 26, ref); /* a region of its own */
+}
+
 /*
  * The reader looks every 50 ms by itself; it is woken early as an acquire finds a ring about at its
  * wake level.
@@ -58,18 +64,28 @@ static __always_inline bool ring_takes_acquire(struct ring_ref *ref)
 	return ref->used <= lt_config.acquire_limit;
 }
 
-static __always_inline void send_release(__u32 process, __u8 type, __u8 kind, __u8 flags, __u64 id)
+static __always_inline void put_release(const struct ring_ref *ref, __u32 process, __u8 type,
+					__u8 kind, __u8 flags, __u64 id)
 {
-	struct lt_wire_release *record;
-	struct ring_ref ref;
+	struct lt_wire_release *record = bpf_ringbuf_reserve(ref->ring, sizeof(*record), 0);
 
-	if (!ring_of(id, &ref) || !(record = bpf_ringbuf_reserve(ref.ring, sizeof(*record), 0))) {
+	if (!record) {
 		count(LT_COUNTER_RELEASE_RING_FULL);
 		return;
 	}
 	fill_header(&record->header, type, kind, flags, process);
 	record->id = id;
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+}
+
+static __always_inline void send_release(__u32 process, __u8 type, __u8 kind, __u8 flags, __u64 id)
+{
+	struct ring_ref ref;
+
+	if (ring_of(id, &ref))
+		put_release(&ref, process, type, kind, flags, id);
+	else
+		count(LT_COUNTER_RELEASE_RING_FULL);
 }
 
 #endif

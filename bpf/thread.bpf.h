@@ -24,6 +24,14 @@ struct lt_leading {
 	__u64 block;
 };
 
+/* A walk through the messages that came with one call: bpf/fd.bpf.c. */
+struct lt_receiving {
+	__u64 messages; /* the address of what is read of the first one */
+	__u64 next, count;
+	__u64 at, end;    /* of the control headers in hand */
+	__u64 rights_end; /* of the descriptors in hand; at is below it */
+};
+
 struct lt_address_range {
 	__u64 start, end;
 };
@@ -82,6 +90,7 @@ struct lt_thread {
 	__u64 stack_end;                    /* beyond it no memory was readable; 0: not met */
 	struct pt_regs returned; /* as if a function had returned already; too large for the
 				    BPF stack */
+	struct lt_receiving receiving;
 	struct lt_walk walk;
 	struct lt_layout draft;               /* of the walk under way */
 	struct lt_layout layouts[LT_LAYOUTS]; /* direct-mapped */

@@ -24,7 +24,6 @@ struct lt_bpf_target {
 	__u32 flags;   /* LT_TARGET_ */
 };
 
-#define LT_TARGET_ACTIVE   1 /* its events are wanted; its exec and exit are told in any case */
 #define LT_TARGET_FOLLOW   2 /* what it forks and executes is traced as well */
 #define LT_TARGET_BORROWED 4 /* between vfork and exec: it runs in its parent's memory */
 

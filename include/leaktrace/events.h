@@ -27,7 +27,7 @@ enum lt_wire_type {
 	LT_WIRE_EXEC = 5,  /* the process image was replaced: everything it held is gone */
 	LT_WIRE_EXIT = 6,  /* the last thread of the process ended */
 	LT_WIRE_FORK = 16, /* a process that is traced from its birth on */
-	/* Of a range of addresses: struct lt_wire_range. */
+	/* Of a range of addresses, or of descriptors (close_range): struct lt_wire_range. */
 	LT_WIRE_RANGE_RELEASE = 32,
 	LT_WIRE_RANGE_RESTORE =
 		33, /* what this release took lives on, at the target: a call failed, or moved it */
@@ -36,17 +36,31 @@ enum lt_wire_type {
 /* lt_wire_header.kind */
 enum lt_kind {
 	LT_KIND_NONE = 0,
-#define LT_KIND(symbol, value, name, unit, memory) LT_KIND_##symbol = (value),
+#define LT_KIND(symbol, value, name, unit, memory, listing, help) LT_KIND_##symbol = (value),
 #include "kinds.def"
 #undef LT_KIND
 	LT_KIND_COUNT
 };
 
+/*
+ * Where the kernel lists all resources of a kind that live, so that what was missed can be seen.
+ * Values are in recordings.
+ */
+enum lt_listing {
+	LT_LISTING_NOWHERE = 0,
+	LT_LISTING_DESCRIPTORS = 1, /* /proc/PID/fd; ids are descriptors */
+	LT_LISTING_THREADS = 2,     /* /proc/PID/task; ids are thread ids */
+	LT_LISTINGS
+};
+
 /* lt_wire_header.flags */
 enum lt_wire_flags {
-	/* One half of a realloc; a range's release: of a call that maps something instead. */
+	/*
+	 * One half of a realloc; a range's release: of a call that maps something instead; of a
+	 * descriptor: dup2(), of what had its number, if there was anything.
+	 */
 	LT_WIRE_F_REALLOC = 1,
-	LT_WIRE_F_RANGE = 2, /* the resource is a range of addresses: any part may be released */
+	LT_WIRE_F_RANGE = 2, /* a range of addresses, of which any part may be released; or of ids */
 	/* An acquire of what is mapped already, if its class is PLAIN or RESERVED: mprotect. */
 	LT_WIRE_F_PROTECT = 4,
 	LT_WIRE_F_CLASS = 24, /* enum lt_range_class, of an acquired range */
@@ -57,7 +71,8 @@ enum lt_wire_flags {
 
 /*
  * What a mapping is for: lt_wire_header.flags of acquires with LT_WIRE_F_RANGE hold it, see
- * LT_WIRE_CLASS().  Only plain ones belong to a site; the others are counted by class alone.
+ * LT_WIRE_CLASS().  Plain ones belong to a site of kind mmap, stacks to one of kind stack; the others
+ * are counted by class alone.
  */
 enum lt_range_class {
 	LT_RANGE_PLAIN = 0,
@@ -87,6 +102,13 @@ enum lt_stack_end {
 	LT_STACK_ENDS
 #undef LT_STACK_END
 		LT_STACK_END_COUNT
+};
+
+/* Stack ids of what has no stack: those that BPF makes are hashes, and none of these. */
+enum lt_stack_origin {
+	LT_STACK_FROM_BEFORE = 1, /* it was there when we came, or was inherited */
+	LT_STACK_UNSEEN = 2,      /* listed by the kernel, but made by no call that was seen */
+	LT_STACK_ORIGINS
 };
 
 enum lt_counter {

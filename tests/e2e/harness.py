@@ -188,7 +188,14 @@ class Target(Process):
 class Leaktrace(Process):
     """leaktrace on a target, with its reports in a file."""
 
-    def __init__(self, pid, directory, *options, interval=1, count=None, wait=True, **more):
+    # What memory needs: to let go of each watched system call takes the kernel some 40 ms.
+    MEMORY = "heap,mmap"
+
+    def __init__(self, pid, directory, *options, interval=1, count=None, wait=True, kinds=MEMORY,
+                 **more):
+        """kinds: None for all; nothing if the options name some."""
+        if kinds and "--kinds" not in options:
+            options = ("--kinds", kinds, *options)
         handle, name = tempfile.mkstemp(suffix=".ndjson", dir=directory)
         os.close(handle)
         self.json_path = Path(name)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * clang -g -O1 -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -Iinclude -Iuser
- *	tests/fuzz/fuzz_decode.c user/stream/decode.c
+ *	tests/fuzz/fuzz_decode.c user/stream/decode.c user/base/kind.c
  */
 #include <stdlib.h>
 #include <string.h>
@@ -32,5 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			sum += event.stack.frames[i];
 	}
 	free(aligned);
+	if (event.type == LT_EVENT_RELEASE && event.flags & LT_WIRE_F_RANGE &&
+	    lt_kind_listing(event.kind) && event.release.id + event.release.size - 1 > UINT32_MAX)
+		abort();
 	return 0;
 }

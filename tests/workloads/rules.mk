@@ -45,6 +45,10 @@ $(STACK_RUST): $(BUILD)/workloads/names_rust_%: tests/workloads/names.rs
 	@mkdir -p $(@D)
 	RUSTC_BOOTSTRAP=1 $(RUSTC) $(RUST_FLAGS) -C symbol-mangling-version=$* -o $@ $<
 
+# Clients of databases (tests/e2e/test_clients.py).
+$(BUILD)/workloads/libpq_client: private WORKLOAD_CFLAGS += -isystem /usr/include/postgresql -Wl,--no-as-needed -lpq
+$(BUILD)/workloads/sqlite_client: private WORKLOAD_CFLAGS += -Wl,--no-as-needed -lsqlite3
+
 # The matrix of allocators (tests/e2e/test_matrix.py): one program, linked with each allocator in each
 # way that exists.  ALLOCATOR-LINKAGE: what the linker is told.
 MATRIX := $(BUILD)/matrix
@@ -107,3 +111,6 @@ $(MATRIX)/%_-archive: $(MATRIX)/matrix.o $(MATRIX)/%_/matrix_own.o $(MATRIX)/mat
 
 $(MATRIX)/%_-static: $(MATRIX)/matrix.o $(MATRIX)/%_/matrix_own.o $(MATRIX)/matrix_cxx.o $(MATRIX)/%_/libjemalloc.a
 	$(CXX) -pthread -static -Wl,--build-id=sha1,--undefined=$*_malloc -o $@ $^
+
+# Each call of a table is in a function of its own.
+$(addprefix $(BUILD)/workloads/,fd_calls fd_torture): tests/workloads/fd_makers.def

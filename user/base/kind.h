@@ -11,16 +11,21 @@
 struct lt_kind_info {
 	uint8_t value; /* enum lt_kind */
 	const char *name, *unit;
-	bool memory; /* its growth fills the memory limit */
+	bool memory;     /* its growth fills the memory limit */
+	uint8_t listing; /* enum lt_listing */
+	const char *help;
 };
 
 enum {
 	LT_KINDS = 0
-#define LT_KIND(symbol, value, name, unit, memory) +1
+#define LT_KIND(symbol, value, name, unit, memory, listing, help) +1
 #include "leaktrace/kinds.def"
 #undef LT_KIND
 };
 
 extern const struct lt_kind_info lt_kind_infos[LT_KINDS];
+
+/* enum lt_listing of an enum lt_kind; NOWHERE of what is none. */
+uint8_t lt_kind_listing(uint8_t kind);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "bpf/calls.h"
 #include "bpf/close_all.h"
 #include "bpf/inherit.h"
 #include "bpf/tracefs.h"
@@ -37,9 +38,8 @@ struct lt_tracer {
 	size_t link_count;
 	int *multi_links; /* uprobe_multi link fds */
 	size_t multi_count;
-	int call_events[32]; /* perf events on system calls */
-	size_t call_event_count;
-	bool mappings;              /* are traced */
+	struct lt_calls calls;
+	uint64_t kinds;             /* that are traced */
 	struct lt_inherit *inherit; /* NULL: children are not followed */
 	bool uprobe_multi;
 };
@@ -95,6 +95,11 @@ static int make_rings(struct lt_tracer *tracer, uint64_t bytes)
 	return 0;
 }
 
+static bool traces_threads(const struct lt_tracer *tracer)
+{
+	return tracer->kinds >> LT_KIND_THREAD & 1;
+}
+
 static void configure(struct lt_tracer *tracer, const struct lt_features *features,
 		      const struct lt_tracer_options *options, uint64_t ring_bytes)
 {
@@ -114,15 +119,19 @@ static void configure(struct lt_tracer *tracer, const struct lt_features *featur
 					 options->threads * 4 > MIN_THREADS
 						 ? (uint32_t)options->threads * 4
 						 : MIN_THREADS);
-	tracer->mappings = options->kinds >> LT_KIND_MMAP & 1;
-	bpf_program__set_autoload(bpf->progs.enter_mapping, tracer->mappings);
-	bpf_program__set_autoload(bpf->progs.leave_mapping, tracer->mappings);
-	if (!features->uprobe_multi || options->follow)
-		return;
-	bpf_object__for_each_program(program, bpf->obj) if (bpf_program__type(program) ==
-							    BPF_PROG_TYPE_KPROBE)
-		bpf_program__set_expected_attach_type(
-			program, (enum bpf_attach_type)LT_BPF_TRACE_UPROBE_MULTI);
+	tracer->kinds = options->kinds;
+	lt_calls_choose(bpf->obj, options->kinds);
+	bpf_program__set_autoload(bpf->progs.on_new_task, traces_threads(tracer));
+	bpf_program__set_autoload(bpf->progs.on_task_exit, traces_threads(tracer));
+	bpf_object__for_each_program(program, bpf->obj)
+	{
+		if (bpf_program__type(program) != BPF_PROG_TYPE_KPROBE)
+			continue;
+		bpf_program__set_autoload(program, options->kinds >> LT_KIND_HEAP & 1);
+		if (features->uprobe_multi && !options->follow)
+			bpf_program__set_expected_attach_type(
+				program, (enum bpf_attach_type)LT_BPF_TRACE_UPROBE_MULTI);
+	}
 }
 
 static int open_code(struct lt_tracer *tracer)
@@ -155,56 +164,18 @@ static int keep_link(struct lt_tracer *tracer, struct bpf_link *link)
 	return 0;
 }
 
-/* System calls by which mappings change; the last ones are of interest only at their end. */
-static const char *const mapping_calls[] = { "mmap",  "munmap", "mremap",   "brk",
-					     "shmat", "shmdt",  "mprotect", "pkey_mprotect" };
-#define MAPPING_CALLS   (sizeof(mapping_calls) / sizeof(mapping_calls[0]))
-#define MAPPING_ENTRIES 6
-
-static int watch_calls(struct lt_tracer *tracer, int tracefs_fd, const char *side, size_t count,
-		       const struct bpf_program *program)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < count && !err; i++) {
-		char name[64];
-		int event;
-
-		snprintf(name, sizeof(name), "syscalls/sys_%s_%s", side, mapping_calls[i]);
-		event = lt_tracefs_event(tracefs_fd, name);
-		if (event >= 0)
-			event = lt_tracefs_perf_event(event, -1, false, bpf_program__fd(program));
-		if (event < 0)
-			err = event;
-		else
-			tracer->call_events[tracer->call_event_count++] = event;
-	}
-	return err;
-}
-
-/* The exits first, so that no entry lacks its exit. */
-static int watch_mappings(struct lt_tracer *tracer)
-{
-	_lt_close_ int tracefs_fd = lt_tracefs_open();
-	int err = tracefs_fd < 0 ? tracefs_fd : 0;
-
-	if (!err)
-		err = watch_calls(tracer, tracefs_fd, "exit", MAPPING_CALLS,
-				  tracer->bpf->progs.leave_mapping);
-	if (!err)
-		err = watch_calls(tracer, tracefs_fd, "enter", MAPPING_ENTRIES,
-				  tracer->bpf->progs.enter_mapping);
-	return err;
-}
-
+/* Releases before acquires. */
 static int watch_lives(struct lt_tracer *tracer)
 {
-	const struct bpf_program *programs[] = { tracer->bpf->progs.on_thread_exit,
-						 tracer->bpf->progs.on_exec,
-						 tracer->bpf->progs.on_fork };
+	const struct bpf_program *programs[] = {
+		tracer->bpf->progs.on_task_exit,   tracer->bpf->progs.on_new_task,
+		tracer->bpf->progs.on_thread_exit, tracer->bpf->progs.on_exec,
+		tracer->bpf->progs.on_fork,
+	};
 	int err = 0;
 
-	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs) && !err; i++)
+	for (size_t i = traces_threads(tracer) ? 0 : 2;
+	     i < sizeof(programs) / sizeof(*programs) && !err; i++)
 		err = keep_link(tracer, bpf_program__attach(programs[i]));
 	return err;
 }
@@ -243,12 +214,12 @@ int lt_tracer_open(struct lt_tracer **result, const struct lt_features *features
 		goto failed;
 	}
 	err = watch_lives(tracer);
-	if (!err && tracer->mappings) {
-		err = watch_mappings(tracer);
+	if (!err) {
+		err = lt_calls_watch(&tracer->calls, tracer->bpf->obj, options->kinds);
 		if (err) {
 			lt_buf_printf(error,
-				      "mappings cannot be traced on kernel %s (system calls in "
-				      "tracefs: %s): --kinds heap does without",
+				      "system calls cannot be traced on kernel %s (tracefs: %s): "
+				      "--kinds heap does without",
 				      features->release, strerror(-err));
 			goto failed;
 		}
@@ -436,8 +407,7 @@ static int attach_threads(struct attachment *to, const struct lt_process *proces
 
 int lt_tracer_add(struct lt_tracer *tracer, uint32_t pid, uint32_t process, bool follow)
 {
-	struct lt_bpf_target target = { process,
-					LT_TARGET_ACTIVE | (follow ? LT_TARGET_FOLLOW : 0) };
+	struct lt_bpf_target target = { process, follow ? LT_TARGET_FOLLOW : 0 };
 
 	return bpf_map_update_elem(bpf_map__fd(tracer->bpf->maps.lt_targets), &pid, &target,
 				   BPF_ANY)
@@ -450,7 +420,7 @@ bool lt_tracer_has_image(const struct lt_tracer *tracer, uint32_t pid, uint32_t 
 	struct lt_bpf_target target;
 
 	return !bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.lt_targets), &pid, &target) &&
-	       target.process == process && target.flags & LT_TARGET_ACTIVE;
+	       target.process == process;
 }
 
 int lt_tracer_attach(struct lt_tracer *tracer, const struct lt_process *process,
@@ -482,8 +452,7 @@ void lt_tracer_detach(struct lt_tracer *tracer)
 	for (size_t i = 0; i < tracer->link_count; i++)
 		bpf_link__destroy(tracer->links[i]);
 	tracer->link_count = 0;
-	while (tracer->call_event_count)
-		close(tracer->call_events[--tracer->call_event_count]);
+	lt_calls_close(&tracer->calls);
 	lt_inherit_free(tracer->inherit);
 	tracer->inherit = NULL;
 }
@@ -493,6 +462,7 @@ void lt_tracer_free(struct lt_tracer *tracer)
 	if (!tracer)
 		return;
 	lt_tracer_detach(tracer);
+	lt_calls_wait(&tracer->calls);
 	for (unsigned int i = 0; i < LT_MAX_RINGS; i++)
 		if (tracer->rings[i] >= 0)
 			close(tracer->rings[i]);
@@ -501,6 +471,15 @@ void lt_tracer_free(struct lt_tracer *tracer)
 	free(tracer->multi_links);
 	free(tracer->links);
 	free(tracer);
+}
+
+uint64_t lt_tracer_thread_block(const struct lt_tracer *tracer, uint32_t tid)
+{
+	uint64_t block;
+
+	return bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.lt_thread_blocks), &tid, &block)
+		       ? 0
+		       : block;
 }
 
 void lt_tracer_resend_stacks(struct lt_tracer *tracer)

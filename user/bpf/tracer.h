@@ -50,6 +50,9 @@ void lt_tracer_free(struct lt_tracer *tracer);
 /* Where the stack walker is told of code, at any time after open; owned by the tracer. */
 struct lt_code *lt_tracer_code(struct lt_tracer *tracer);
 
+/* Where the control block of a thread is that was made since the gate opened; 0: not known. */
+uint64_t lt_tracer_thread_block(const struct lt_tracer *tracer, uint32_t tid);
+
 /* Every stack is sent again when it is next met. */
 void lt_tracer_resend_stacks(struct lt_tracer *tracer);
 

@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "cli/census.h"
 #include "cli/targets.h"
 #include "proc/smaps.h"
 
@@ -196,8 +197,9 @@ static const char *allocator_of(const struct lt_session *session, const struct l
 	const struct lt_plan *plan = session->options->follow ? &session->plan : &target->plan;
 	const struct lt_family *family = NULL;
 
-	for (size_t i = 0; i < plan->file_count && i < 64; i++)
-		if (target->attached >> i & 1 && (!family || plan->files[i].family < family))
+	for (size_t i = 0; i < plan->file_count; i++)
+		if (lt_file_set_has(&target->attached, i) &&
+		    (!family || plan->files[i].family < family))
 			family = plan->files[i].family;
 	return family ? family->name : "";
 }
@@ -384,6 +386,9 @@ int lt_feed_sample(struct lt_session *session)
 
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
 	err = update_images(session);
+	if (!err)
+		err = lt_census_confirm(session);
+	session->now_ns = clock_ns(CLOCK_MONOTONIC);
 	for (struct lt_target *target = session->targets; target && !err; target = target->hh.next)
 		err = target->told_end ? 0 : sample(session, target);
 	if (!err && session->recorder)
@@ -397,6 +402,9 @@ int lt_feed_prepare(struct lt_session *session)
 
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
 	err = update_images(session);
+	if (!err)
+		err = lt_census_take(session);
+	session->now_ns = clock_ns(CLOCK_MONOTONIC);
 	for (struct lt_target *target = session->targets; target && !err; target = target->hh.next)
 		if (target->image && !target->told_end)
 			err = lt_naming_ask(&target->image->naming, target->pipeline,

@@ -37,6 +37,19 @@ struct lt_image {
 	struct lt_image *next;
 };
 
+/* Files of a plan, by index; those beyond it get no probes. */
+#define LT_SET_FILES 1024
+
+struct lt_file_set {
+	uint64_t words[LT_SET_FILES / 64];
+	size_t count;
+};
+
+static inline bool lt_file_set_has(const struct lt_file_set *set, size_t file)
+{
+	return file < LT_SET_FILES && set->words[file / 64] >> file % 64 & 1;
+}
+
 /* A process that is traced, from its (fork or) exec to its exec or exit. */
 struct lt_target {
 	uint32_t number;     /* in events */
@@ -49,12 +62,13 @@ struct lt_target {
 	unsigned int ended_turn; /* ... until they have been read in a turn after this one */
 	bool told_end;           /* END is out; its last report waits for names */
 	struct lt_event_end end;
-	struct lt_plan plan;    /* of what was attached for it alone */
-	uint64_t attached;      /* files of its plan, or the session's, with probes: bit by index */
-	uint64_t attached_ns;   /* when it got the last of them */
-	unsigned int planned;   /* lt_modules_changes() when allocators were last looked for */
-	bool strayed;           /* it has mapped code that its image's others have not */
-	struct lt_image *image; /* NULL: not opened */
+	struct lt_plan plan;         /* of what was attached for it alone */
+	struct lt_file_set attached; /* of its plan, or the session's: those with probes */
+	uint64_t attached_ns;        /* when it got the last of them */
+	unsigned int planned;        /* lt_modules_changes() when allocators were last looked for */
+	uint32_t start_offset;       /* lt_start_offset(); 0: not known */
+	bool strayed;                /* it has mapped code that its image's others have not */
+	struct lt_image *image;      /* NULL: not opened */
 	struct lt_pipeline *pipeline;      /* borrowed */
 	uint64_t losses[LT_COUNTER_COUNT]; /* before it came */
 	unsigned int reports;
@@ -94,6 +108,7 @@ struct lt_session {
 	uint64_t strays;                    /* events of processes that nobody told of */
 	struct lt_cut_stack cut_stacks[LT_CUT_STACKS];
 	struct lt_cut_stack awaited_stacks[LT_CUT_STACKS]; /* acquires in doubt came before them */
+	bool told_no_sockets;                              /* that sockets cannot be described */
 	bool report_pending;                               /* it waits for names */
 	bool record_failed;
 	bool command_ended;

@@ -22,6 +22,7 @@ struct lt_pipeline {
 	struct lt_event_process process, process_first;
 	uint64_t heap_now, heap_first; /* live bytes when those were looked at */
 	struct lt_event_end end;
+	struct lt_event_limit limits[LT_LIMITS]; /* the latest */
 	uint64_t counters[LT_COUNTER_COUNT];
 	uint64_t release_losses[LT_KIND_COUNT]; /* sums when last looked at */
 	uint32_t last_loss_s[LT_KIND_COUNT];
@@ -104,6 +105,11 @@ static void merged_counters(const struct lt_pipeline *pipeline, uint64_t *counte
 	counters[LT_COUNTER_RESTORE_MISSED] += totals->restore_missed;
 	counters[LT_COUNTER_SITES_FULL] += totals->sites_full;
 	counters[LT_COUNTER_MEMORY_FULL] += totals->memory_full;
+	for (uint8_t i = 0; i < LT_LISTINGS; i++) {
+		const struct lt_model_listing *listing = lt_model_listing(pipeline->model, i);
+
+		counters[LT_COUNTER_LISTING_CORRECTED] += listing->came + listing->went;
+	}
 }
 
 static uint64_t release_losses(const struct lt_pipeline *pipeline, int kind)
@@ -235,6 +241,8 @@ static void fill_input(const struct lt_pipeline *pipeline, uint64_t time_ns,
 		.process = &pipeline->process,
 		.process_first = &pipeline->process_first,
 		.heap_growth_bytes = (double)pipeline->heap_now - (double)pipeline->heap_first,
+		.histories = (const struct lt_history *const *)pipeline->histories,
+		.limits = pipeline->limits,
 		.counters = counters,
 		.attach_ns = pipeline->attach_ns,
 		.time_ns = time_ns,
@@ -303,6 +311,8 @@ int lt_pipeline_apply(void *context, const struct lt_event *event)
 	case LT_EVENT_RELEASE:
 	case LT_EVENT_RESTORE:
 	case LT_EVENT_STACK:
+	case LT_EVENT_CENSUS:
+	case LT_EVENT_DESCRIBE:
 		return lt_model_apply(pipeline->model, event);
 	case LT_EVENT_TARGET:
 		return apply_target(pipeline, event);
@@ -325,6 +335,10 @@ int lt_pipeline_apply(void *context, const struct lt_event *event)
 			pipeline->heap_first = pipeline->heap_now;
 		}
 		pipeline->process_seen = true;
+		return 0;
+	case LT_EVENT_LIMIT:
+		if (event->limit.which < LT_LIMITS)
+			pipeline->limits[event->limit.which] = event->limit;
 		return 0;
 	case LT_EVENT_SAMPLE:
 		return apply_sample(pipeline, event);
@@ -379,6 +393,19 @@ void lt_pipeline_mapped(const struct lt_pipeline *pipeline, uint64_t start, uint
 			uint64_t bytes[LT_RANGE_CLASSES])
 {
 	lt_model_mapped(pipeline->model, start, end, bytes);
+}
+
+const struct lt_model_listing *lt_pipeline_listing(const struct lt_pipeline *pipeline,
+						   uint8_t listing)
+{
+	return lt_model_listing(pipeline->model, listing);
+}
+
+void lt_pipeline_handles(const struct lt_pipeline *pipeline,
+			 void (*visit)(void *context, const struct lt_handle *handle),
+			 void *context)
+{
+	lt_model_handles(pipeline->model, visit, context);
 }
 
 size_t lt_pipeline_leaking(const struct lt_pipeline *pipeline)

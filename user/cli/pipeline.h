@@ -42,6 +42,13 @@ const struct lt_model_totals *lt_pipeline_totals(const struct lt_pipeline *pipel
 void lt_pipeline_mapped(const struct lt_pipeline *pipeline, uint64_t start, uint64_t end,
 			uint64_t bytes[LT_RANGE_CLASSES]);
 
+/* lt_model_listing() and lt_model_handles() of its model. */
+const struct lt_model_listing *lt_pipeline_listing(const struct lt_pipeline *pipeline,
+						   uint8_t listing);
+void lt_pipeline_handles(const struct lt_pipeline *pipeline,
+			 void (*visit)(void *context, const struct lt_handle *handle),
+			 void *context);
+
 /* After the last report: how many sites are judged leaking. */
 size_t lt_pipeline_leaking(const struct lt_pipeline *pipeline);
 /* True once an END event was seen; false for a recording cut short. */

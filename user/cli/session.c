@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "cli/census.h"
 #include "cli/exit_code.h"
 #include "cli/explain.h"
 #include "cli/feed.h"
@@ -218,12 +219,17 @@ static int wait_for_names(struct lt_session *session, int enough)
  */
 static int finish(struct lt_session *session)
 {
-	int enough = signals ? 2 : 1, err;
+	int enough = signals ? 2 : 1;
+	int err = lt_census_take(session);
 
+	/* What it showed for the first time must be seen twice. */
+	if (!err)
+		err = lt_census_confirm(session);
 	lt_tracer_detach(session->tracer);
 	for (struct lt_image *image = session->images; image && signals; image = image->next)
 		lt_resolver_stop_network(image->resolver);
-	err = drain_all(session);
+	if (!err)
+		err = drain_all(session);
 	look_for_ends(session);
 	if (!err)
 		err = lt_targets_settle(session);
@@ -268,15 +274,17 @@ static void tell_attached(const struct lt_session *session)
 	for (const struct lt_target *target = session->targets; target; target = target->hh.next) {
 		const struct lt_plan *plan = session->options->follow ? &session->plan
 								      : &target->plan;
-		_lt_buf_ struct lt_buf others = { 0 };
+		_lt_buf_ struct lt_buf others = { 0 }, where = { 0 };
 
 		if (plan->file_count > 1)
 			lt_buf_printf(&others, " and %zu other file%s", plan->file_count - 1,
 				      plan->file_count == 2 ? "" : "s");
-		lt_info("attached to pid %u (%s): %zu probes in %s%s; Ctrl-C for the final report",
-			target->pid, target->process.comm, plan->probe_count,
-			plan->file_count ? plan->files[0].path : "no file yet",
-			others.data ? others.data : "");
+		if (session->options->kinds >> LT_KIND_HEAP & 1)
+			lt_buf_printf(&where, ": %zu probes in %s%s", plan->probe_count,
+				      plan->file_count ? plan->files[0].path : "no file yet",
+				      others.data ? others.data : "");
+		lt_info("attached to pid %u (%s)%s; Ctrl-C for the final report", target->pid,
+			target->process.comm, where.data ? where.data : "");
 	}
 }
 
@@ -297,6 +305,9 @@ static int run(struct lt_session *session)
 	lt_tracer_activate(session->tracer);
 	if (!err && session->launch)
 		err = lt_setup_start_command(session);
+	if (err)
+		return err;
+	err = lt_census_take(session);
 	if (err)
 		return err;
 	tell_attached(session);

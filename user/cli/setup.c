@@ -202,7 +202,7 @@ static int attach_target(struct lt_session *session, struct lt_target *target)
 
 	if (!err)
 		err = lt_targets_attach(session, target, &error);
-	if (!err && !target->attached && !session->launch)
+	if (!err && !lt_targets_ready(session, target) && !session->launch)
 		err = -ESRCH;
 	if (!err)
 		err = lt_targets_add_image(session, target);
@@ -256,7 +256,7 @@ int lt_setup_start_command(struct lt_session *session)
 		err = lt_targets_look(session, target);
 		if (!err)
 			err = lt_targets_attach(session, target, &error);
-		if (!err && target->attached && !started) {
+		if (!err && lt_targets_ready(session, target) && !started) {
 			started = true;
 			err = lt_feed_start(session, target, NULL);
 		} else if (!err && started) {

@@ -12,6 +12,8 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cli/exit_code.h"
+#include "cli/setup.h"
+#include "probe/starts.h"
 
 #define STARTUP_TRIES   20
 #define STARTUP_WAIT_NS 50000000L
@@ -125,6 +127,7 @@ int lt_targets_add_image(struct lt_session *session, struct lt_target *target)
 		free_image(image);
 		return err;
 	}
+	target->start_offset = lt_start_offset(&target->process);
 	image->holders = 1;
 	image->next = session->images;
 	session->images = image;
@@ -183,13 +186,6 @@ void lt_targets_free(struct lt_session *session)
 
 /* Plans */
 
-static int exit_code_of(int err)
-{
-	return err == -EACCES || err == -EPERM ? LT_EXIT_PERMISSION
-	       : err == -ESRCH                 ? LT_EXIT_NO_TARGET
-					       : LT_EXIT_FAILURE;
-}
-
 int lt_targets_open(struct lt_session *session, pid_t pid)
 {
 	struct lt_process process = { .proc_fd = -1, .pid_fd = -1 };
@@ -202,7 +198,7 @@ int lt_targets_open(struct lt_session *session, pid_t pid)
 	}
 	if (err) {
 		lt_error("cannot look at pid %d: %s", pid, strerror(-err));
-		return exit_code_of(err);
+		return lt_setup_exit_code(err);
 	}
 	if (process.kernel_thread || process.bits32) {
 		lt_error(process.bits32
@@ -267,11 +263,20 @@ static bool has_allocator(struct lt_session *session, struct lt_target *target,
 	return false;
 }
 
+/* Only the heap needs probes: all else is seen by the kernel. */
+static bool wants_probes(const struct lt_session *session)
+{
+	return session->options->kinds >> LT_KIND_HEAP & 1;
+}
+
 int lt_targets_look(struct lt_session *session, struct lt_target *target)
 {
 	struct lt_maps maps = { 0 };
-	int err = lt_maps_read(&target->process, &maps);
+	int err;
 
+	if (!wants_probes(session))
+		return 0;
+	err = lt_maps_read(&target->process, &maps);
 	if (!err)
 		err = plan_more(session, target, &maps);
 	if ((!err || err == -ENOENT))
@@ -311,7 +316,7 @@ int lt_targets_plan(struct lt_session *session, struct lt_target *target, bool p
 	}
 	if (err && err != -ENOENT) {
 		lt_error("cannot read the mappings of pid %d: %s", pid, strerror(-err));
-		return exit_code_of(err);
+		return lt_setup_exit_code(err);
 	}
 	if (session->options->explain)
 		return LT_EXIT_DONE;
@@ -321,57 +326,77 @@ int lt_targets_plan(struct lt_session *session, struct lt_target *target, bool p
 
 		lt_family_names(&names);
 		lt_error("no supported allocator found in pid %d (%s are): "
-			 "leaktrace --explain -p %d says what was looked at",
+			 "leaktrace --explain -p %d says what was looked at, and --kinds without "
+			 "heap "
+			 "does without",
 			 pid, lt_buf_error(&names) ? "no" : names.data, pid);
 		return LT_EXIT_FAILURE;
 	}
 	return LT_EXIT_DONE;
 }
 
-/* A plan that borrows all from another one: the files that the process maps and has no probes in. */
-static int select_files(const struct lt_plan *plan, const struct lt_maps *maps, uint64_t attached,
-			struct lt_plan *chosen, uint64_t *files)
+/* False: there is no room for it. */
+static bool set_adds(struct lt_file_set *set, size_t file)
 {
+	if (file >= LT_SET_FILES)
+		return false;
+	set->count += !lt_file_set_has(set, file);
+	set->words[file / 64] |= UINT64_C(1) << file % 64;
+	return true;
+}
+
+/* A plan that borrows all from another one: the files that the process maps and has no probes in. */
+static int select_files(const struct lt_plan *plan, const struct lt_maps *maps,
+			struct lt_file_set *attached, struct lt_plan *chosen)
+{
+	_lt_free_ bool *mapped = calloc(plan->file_count + 1, sizeof(*mapped));
+	const struct lt_file_set before = *attached;
+
 	*chosen = *plan;
 	chosen->probes = calloc(plan->probe_count + 1, sizeof(*chosen->probes));
-	if (!chosen->probes)
+	if (!mapped || !chosen->probes)
 		return -ENOMEM;
 	chosen->probe_count = 0;
-	*files = 0;
+	for (size_t i = 0; i < plan->file_count; i++)
+		mapped[i] = maps_file(maps, &plan->files[i]);
 	for (size_t i = 0; i < plan->probe_count; i++) {
 		uint32_t file = plan->probes[i].file;
-		uint64_t bit = file < 64 ? UINT64_C(1) << file : 0;
 
-		if (attached & bit || !maps_file(maps, &plan->files[file]))
-			continue;
-		chosen->probes[chosen->probe_count++] = plan->probes[i];
-		*files |= bit;
+		if (mapped[file] && !lt_file_set_has(&before, file) && set_adds(attached, file))
+			chosen->probes[chosen->probe_count++] = plan->probes[i];
 	}
 	return 0;
 }
 
 int lt_targets_attach(struct lt_session *session, struct lt_target *target, struct lt_buf *error)
 {
+	struct lt_file_set attached = target->attached;
 	struct lt_maps maps = { 0 };
 	struct lt_plan chosen = { 0 };
-	uint64_t files = 0;
-	int err = lt_maps_read(&target->process, &maps);
+	int err;
 
+	if (!wants_probes(session))
+		return 0;
+	err = lt_maps_read(&target->process, &maps);
 	if (!err)
-		err = select_files(plan_of(session, target), &maps, target->attached, &chosen,
-				   &files);
+		err = select_files(plan_of(session, target), &maps, &attached, &chosen);
 	if (err)
 		lt_buf_printf(error, "probes cannot be attached to pid %u: %s", target->pid,
 			      strerror(-err));
 	if (!err && chosen.probe_count)
 		err = lt_tracer_attach(session->tracer, &target->process, &chosen, error);
 	if (!err)
-		target->attached |= files;
+		target->attached = attached;
 	if (!err && chosen.probe_count)
 		target->attached_ns = lt_feed_now();
 	free(chosen.probes);
 	lt_maps_free(&maps);
 	return err;
+}
+
+bool lt_targets_ready(const struct lt_session *session, const struct lt_target *target)
+{
+	return target->attached.count || !wants_probes(session);
 }
 
 /* An allocator that is mapped later, or by another program: not worth the session if it fails. */
@@ -504,7 +529,9 @@ static int begin(struct lt_session *session, const struct lt_event *event, struc
 		target->strayed = before->strayed;
 		target->image = before->image;
 		target->image->holders++;
-		target->planned = lt_modules_changes(target->image->modules) - !target->attached;
+		target->start_offset = before->start_offset;
+		target->planned = lt_modules_changes(target->image->modules) -
+				  !target->attached.count;
 		/* BPF gave it the space that its parent had then. */
 		err = lt_modules_serve(target->image->modules, target->number);
 		return err ? err : lt_feed_start(session, target, before);

@@ -27,6 +27,8 @@ void lt_targets_drop(struct lt_session *session, struct lt_target *target);
 
 /* Probes into what was planned and is not attached yet; error gets one line. */
 int lt_targets_attach(struct lt_session *session, struct lt_target *target, struct lt_buf *error);
+/* It has the probes that it needs. */
+bool lt_targets_ready(const struct lt_session *session, const struct lt_target *target);
 /* Its program code, for the walker and for names. */
 int lt_targets_add_image(struct lt_session *session, struct lt_target *target);
 /* An lt_event_sink of LIFE events. */

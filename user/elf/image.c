@@ -303,9 +303,9 @@ static bool is_default_version(const struct symbol_table *table, const char *ful
 	       !(version & VERSYM_HIDDEN);
 }
 
-/* False: not a defined function, or nonsense. */
+/* False: not a defined function, or object, or nonsense. */
 static bool read_symbol(const struct lt_image *image, const struct symbol_table *table, size_t i,
-			struct lt_image_symbol *symbol)
+			bool object, struct lt_image_symbol *symbol)
 {
 	GElf_Sym raw;
 	int type;
@@ -313,7 +313,8 @@ static bool read_symbol(const struct lt_image *image, const struct symbol_table 
 	if (!gelf_getsym(table->symbols, (int)i, &raw))
 		return false;
 	type = GELF_ST_TYPE(raw.st_info);
-	if ((type != STT_FUNC && type != STT_GNU_IFUNC) || raw.st_shndx == SHN_UNDEF ||
+	if ((type == STT_OBJECT) != object ||
+	    (!object && type != STT_FUNC && type != STT_GNU_IFUNC) || raw.st_shndx == SHN_UNDEF ||
 	    (raw.st_shndx >= SHN_LORESERVE && raw.st_shndx != SHN_XINDEX) ||
 	    raw.st_name >= table->names_len ||
 	    !lt_image_offset_of(image, raw.st_value, &symbol->file_offset))
@@ -327,9 +328,9 @@ static bool read_symbol(const struct lt_image *image, const struct symbol_table 
 	return symbol->name[0] != '\0';
 }
 
-int lt_image_each_function(const struct lt_image *image,
-			   int (*visit)(void *context, const struct lt_image_symbol *symbol),
-			   void *context)
+static int each_symbol(const struct lt_image *image, bool object,
+		       int (*visit)(void *context, const struct lt_image_symbol *symbol),
+		       void *context)
 {
 	struct lt_image_symbol symbol;
 	int err;
@@ -339,7 +340,7 @@ int lt_image_each_function(const struct lt_image *image,
 		size_t count = table->symbols ? table->symbols->d_size / sizeof(Elf64_Sym) : 0;
 
 		for (size_t i = 0; i < count; i++) {
-			if (!read_symbol(image, table, i, &symbol))
+			if (!read_symbol(image, table, i, object, &symbol))
 				continue;
 			err = visit(context, &symbol);
 			if (err)
@@ -347,6 +348,20 @@ int lt_image_each_function(const struct lt_image *image,
 		}
 	}
 	return 0;
+}
+
+int lt_image_each_function(const struct lt_image *image,
+			   int (*visit)(void *context, const struct lt_image_symbol *symbol),
+			   void *context)
+{
+	return each_symbol(image, false, visit, context);
+}
+
+int lt_image_each_object(const struct lt_image *image,
+			 int (*visit)(void *context, const struct lt_image_symbol *symbol),
+			 void *context)
+{
+	return each_symbol(image, true, visit, context);
 }
 
 /* False: it is filled with something else than a function's address, or nonsense. */

@@ -37,6 +37,11 @@ int lt_image_each_function(const struct lt_image *image,
 			   int (*visit)(void *context, const struct lt_image_symbol *symbol),
 			   void *context);
 
+/* The same for each defined variable. */
+int lt_image_each_object(const struct lt_image *image,
+			 int (*visit)(void *context, const struct lt_image_symbol *symbol),
+			 void *context);
+
 /* A word that the dynamic linker fills with the address of a function (.got, .got.plt). */
 struct lt_image_slot {
 	uint64_t address;  /* of the word */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The one frame that stands for a site where there is room for one only: the code that a person
- * would recognise, not the library that it asked for memory.
+ * would recognise, not the library that it asked for memory, a socket or a thread.
  */
 #ifndef LT_EXPORT_CALLER_H
 #define LT_EXPORT_CALLER_H

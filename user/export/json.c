@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "export/export.h"
+#include "export/words.h"
 #include "report/counters.h"
 
 /* Raised when a key changes its meaning or goes away; new keys do not raise it. */
@@ -83,9 +84,9 @@ static void write_counters(struct lt_json *json, const char *key, const uint64_t
 	lt_json_close(json, '}');
 }
 
-static void write_frame(struct lt_json *json, const struct lt_report_frame *frame)
+static void write_frame(struct lt_json *json, const char *key, const struct lt_report_frame *frame)
 {
-	lt_json_open(json, NULL, '{');
+	lt_json_open(json, key, '{');
 	lt_json_string(json, "func", or_null(frame->function));
 	lt_json_string(json, "file", or_null(frame->file));
 	if (frame->line)
@@ -122,6 +123,38 @@ static void write_evidence(struct lt_json *json, const struct lt_evidence *evide
 	lt_json_double(json, "p_value", evidence->p_value);
 }
 
+static void write_group(struct lt_json *json, const struct lt_report_group *group)
+{
+	lt_json_open(json, NULL, '{');
+	lt_json_string(json, "type", or_null(group->type));
+	lt_json_string(json, "relation", or_null(group->relation));
+	lt_json_string(json, "what", or_null(group->what));
+	lt_json_uint(json, "count", group->count);
+	lt_json_open(json, "states", '[');
+	for (size_t i = 0; i < group->state_count; i++) {
+		lt_json_open(json, NULL, '{');
+		lt_json_string(json, "state", group->states[i].name);
+		lt_json_uint(json, "count", group->states[i].count);
+		lt_json_close(json, '}');
+	}
+	lt_json_close(json, ']');
+	lt_json_double(json, "oldest_age_s", group->oldest_age_s);
+	lt_json_close(json, '}');
+}
+
+static void write_groups(struct lt_json *json, const struct lt_report_site *site)
+{
+	lt_json_open(json, "groups", '[');
+	for (size_t i = 0; i < site->group_count; i++)
+		write_group(json, &site->groups[i]);
+	lt_json_close(json, ']');
+	lt_json_uint(json, "group_rest", site->group_rest);
+	if (site->finding)
+		lt_json_uint(json, "finding", site->finding - 1);
+	else
+		lt_json_null(json, "finding");
+}
+
 static void write_site(struct lt_json *json, const struct lt_report_site *site)
 {
 	char id[17];
@@ -137,33 +170,120 @@ static void write_site(struct lt_json *json, const struct lt_report_site *site)
 	write_evidence(json, &site->evidence);
 	lt_json_double(json, "oldest_age_s", site->oldest_age_s);
 	lt_json_double(json, "seconds_to_limit", site->seconds_to_limit);
+	write_groups(json, site);
 	lt_json_string(json, "stack_end", or_null(site->stack_end));
 	lt_json_open(json, "frames", '[');
 	for (size_t i = 0; i < site->frame_count; i++)
-		write_frame(json, &site->frames[i]);
+		write_frame(json, NULL, &site->frames[i]);
 	lt_json_close(json, ']');
 	lt_json_close(json, '}');
 }
 
 static void write_sites(struct lt_json *json, const struct lt_report *report)
 {
-	struct lt_report_site sum = { 0 };
-
 	lt_json_open(json, "sites", '[');
 	for (size_t i = 0; i < report->site_count; i++)
 		write_site(json, &report->sites[i]);
 	lt_json_close(json, ']');
-	for (size_t i = 0; i < report->other_count; i++) {
-		sum.live_size += report->others[i].live_size;
-		sum.live_count += report->others[i].live_count;
-		sum.acquired_count += report->others[i].acquired_count;
-		sum.acquired_size += report->others[i].acquired_size;
-		sum.released_count += report->others[i].released_count;
-		sum.released_size += report->others[i].released_size;
-	}
+}
+
+/* Adds a site's counts; its sizes only if they are bytes. */
+static void add_counts(struct lt_report_site *sum, const struct lt_report_site *site)
+{
+	bool bytes = lt_word_in_bytes(site->unit);
+
+	sum->live_count += site->live_count;
+	sum->live_size += bytes ? site->live_size : 0;
+	sum->acquired_count += site->acquired_count;
+	sum->acquired_size += bytes ? site->acquired_size : 0;
+	sum->released_count += site->released_count;
+	sum->released_size += bytes ? site->released_size : 0;
+}
+
+static void write_others(struct lt_json *json, const struct lt_report *report)
+{
+	struct lt_report_site sum = { 0 };
+
+	for (size_t i = 0; i < report->other_count; i++)
+		add_counts(&sum, &report->others[i]);
 	lt_json_open(json, "other", '{');
 	lt_json_uint(json, "sites", report->site_total - report->site_count);
 	write_counts(json, &sum);
+	lt_json_open(json, "kinds", '{');
+	for (size_t i = 0; i < report->other_count; i++) {
+		lt_json_open(json, report->others[i].kind, '{');
+		write_counts(json, &report->others[i]);
+		lt_json_close(json, '}');
+	}
+	lt_json_close(json, '}');
+	lt_json_close(json, '}');
+}
+
+static void write_findings(struct lt_json *json, const struct lt_report *report)
+{
+	lt_json_open(json, "findings", '[');
+	for (size_t i = 0; i < report->finding_count; i++) {
+		const struct lt_report_finding *finding = &report->findings[i];
+
+		lt_json_open(json, NULL, '{');
+		lt_json_open(json, "sites", '[');
+		for (size_t j = 0; j < finding->site_count; j++)
+			lt_json_uint(json, NULL, finding->sites[j]);
+		lt_json_close(json, ']');
+		lt_json_double(json, "correlation", finding->correlation);
+		lt_json_bool(json, "of_increases", finding->of_increases);
+		if (finding->caller)
+			write_frame(json, "caller", finding->caller);
+		else
+			lt_json_null(json, "caller");
+		lt_json_close(json, '}');
+	}
+	lt_json_close(json, ']');
+}
+
+static void write_headroom(struct lt_json *json, const struct lt_report *report)
+{
+	lt_json_open(json, "headroom", '[');
+	for (size_t i = 0; i < report->headroom_count; i++) {
+		const struct lt_report_headroom *limit = &report->headroom[i];
+
+		lt_json_open(json, NULL, '{');
+		lt_json_string(json, "what", limit->what);
+		lt_json_string(json, "limit", limit->limit);
+		lt_json_string(json, "whose", limit->whose);
+		lt_json_string(json, "unit", or_null(limit->unit));
+		lt_json_uint(json, "used", limit->used);
+		lt_json_uint(json, "max", limit->max);
+		lt_json_double(json, "growth_per_hour", limit->growth_per_hour);
+		lt_json_double(json, "seconds_left", limit->seconds_left);
+		lt_json_close(json, '}');
+	}
+	lt_json_close(json, ']');
+}
+
+static void write_listing(struct lt_json *json, const char *key,
+			  const struct lt_model_listing *listing)
+{
+	if (!listing->taken) {
+		lt_json_null(json, key);
+		return;
+	}
+	lt_json_open(json, key, '{');
+	lt_json_uint(json, "listed", listing->listed);
+	lt_json_uint(json, "tracked", listing->tracked);
+	lt_json_uint(json, "unknown", listing->unknown);
+	lt_json_uint(json, "vanished", listing->vanished);
+	lt_json_uint(json, "came", listing->came);
+	lt_json_uint(json, "went", listing->went);
+	lt_json_uint(json, "before_attach", listing->before);
+	lt_json_close(json, '}');
+}
+
+static void write_listings(struct lt_json *json, const struct lt_report *report)
+{
+	lt_json_open(json, "listings", '{');
+	for (size_t i = LT_LISTING_NOWHERE + 1; i < LT_LISTINGS; i++)
+		write_listing(json, lt_listing_names[i], &report->listings[i]);
 	lt_json_close(json, '}');
 }
 
@@ -183,6 +303,20 @@ static void write_collector(struct lt_json *json, uint64_t cpu_ns, uint64_t rss_
 	lt_json_close(json, '}');
 }
 
+static void write_kinds(struct lt_json *json, const struct lt_report_kind kinds[LT_KINDS])
+{
+	lt_json_open(json, "kinds", '{');
+	for (size_t i = 0; i < LT_KINDS; i++) {
+		lt_json_open(json, lt_kind_infos[i].name, '{');
+		lt_json_uint(json, "sites", kinds[i].sites);
+		lt_json_uint(json, "live_count", kinds[i].live_count);
+		lt_json_uint(json, "live_bytes", kinds[i].live_size);
+		lt_json_double(json, "leaking_per_hour", kinds[i].leaking_per_hour);
+		lt_json_close(json, '}');
+	}
+	lt_json_close(json, '}');
+}
+
 static void write_totals(struct lt_json *json, const struct lt_report *report)
 {
 	const struct lt_model_totals *totals = &report->totals;
@@ -195,15 +329,7 @@ static void write_totals(struct lt_json *json, const struct lt_report *report)
 	lt_json_uint(json, "released_count", totals->released_count);
 	lt_json_uint(json, "unknown_released", totals->unknown_released);
 	lt_json_uint(json, "repeated_released", totals->repeated_released);
-	lt_json_open(json, "kinds", '{');
-	for (size_t i = 0; i < LT_KINDS; i++) {
-		lt_json_open(json, lt_kind_infos[i].name, '{');
-		lt_json_uint(json, "sites", report->kinds[i].sites);
-		lt_json_uint(json, "live_count", report->kinds[i].live_count);
-		lt_json_uint(json, "live_bytes", report->kinds[i].live_size);
-		lt_json_close(json, '}');
-	}
-	lt_json_close(json, '}');
+	write_kinds(json, report->kinds);
 	lt_json_close(json, '}');
 	write_verdicts(json, report->verdict_counts);
 	write_collector(json, report->collector_cpu_ns, report->collector_rss_bytes);
@@ -244,6 +370,10 @@ void lt_export_json(const struct lt_report *report, struct lt_buf *out)
 	write_counters(&json, "loss", report->counters, false);
 	write_counters(&json, "notes", report->counters, true);
 	write_sites(&json, report);
+	write_others(&json, report);
+	write_findings(&json, report);
+	write_headroom(&json, report);
+	write_listings(&json, report);
 	write_totals(&json, report);
 	if (report->final)
 		write_end(&json, report);
@@ -294,6 +424,7 @@ static void write_sums(struct lt_json *json, const struct lt_total *total)
 	lt_json_uint(json, "acquired_count", total->acquired_count);
 	lt_json_uint(json, "released_count", total->released_count);
 	lt_json_uint(json, "unknown_released", total->unknown_released);
+	write_kinds(json, total->kinds);
 	lt_json_close(json, '}');
 	write_verdicts(json, total->verdict_counts);
 	write_collector(json, total->collector_cpu_ns, total->collector_rss_bytes);

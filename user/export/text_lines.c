@@ -59,6 +59,17 @@ void lt_lines_foreign(struct lt_lines *lines, const char *text)
 	lt_utf8_clean(&lines->line, text);
 }
 
+void lt_lines_name(struct lt_lines *lines, const char *text, size_t columns)
+{
+	_lt_buf_ struct lt_buf clean = { 0 };
+
+	lt_utf8_clean(&clean, text);
+	if (clean.error)
+		lines->line.error = clean.error;
+	else if (clean.len)
+		lt_utf8_shorten(&lines->line, clean.data, columns);
+}
+
 void lt_lines_indent(struct lt_lines *lines, size_t columns)
 {
 	lt_buf_printf(&lines->line, "%*s", (int)columns, "");
@@ -274,15 +285,15 @@ static int digits(size_t value)
 	return value < 10 ? 1 : value < 100 ? 2 : value < 1000 ? 3 : 4;
 }
 
-static void put_stack_end(struct lt_lines *lines, const char *phrase)
+static void put_stack_end(struct lt_lines *lines, const char *phrase, size_t frames)
 {
 	static const char *const phrases[] = {
 #define LT_STACK_END(symbol, value, counter, text) [value] = (text),
 		LT_STACK_ENDS
 #undef LT_STACK_END
 	};
-	/* It came to its end, but not by a sure way. */
-	bool ends_early = strcmp(phrase, phrases[LT_STACK_UNSURE]) != 0;
+	/* Or it came to its end, but not by a sure way; or there is no stack at all. */
+	bool ends_early = frames && strcmp(phrase, phrases[LT_STACK_UNSURE]) != 0;
 
 	lt_buf_printf(lines->out, "%*s… %s%s\n", FRAME_INDENT, "",
 		      ends_early ? "stack ends here: " : "", phrase);
@@ -311,7 +322,24 @@ void lt_lines_stack(struct lt_lines *lines, const struct lt_report_site *site, s
 		lt_buf_printf(lines->out, "%*s… %" PRIu32 " more (-v shows all)\n", FRAME_INDENT,
 			      "", site->frame_count - (uint32_t)frames);
 	if (site->stack_end[0] && frames == site->frame_count)
-		put_stack_end(lines, site->stack_end);
+		put_stack_end(lines, site->stack_end, frames);
+}
+
+void lt_lines_place(struct lt_lines *lines, const struct lt_report_frame *frame)
+{
+	_lt_cleanup_(columns_free) struct columns columns = { 0 };
+	struct lt_report_frame place = *frame;
+
+	place.build_id = "";
+	describe(&place, false, false, &columns);
+	if (failed(lines, &columns))
+		return;
+	lt_utf8_shorten(&lines->line, columns.function.data, lines->columns / 2);
+	if (columns.place.len) {
+		lt_buf_str(&lines->line, " (");
+		lt_utf8_shorten(&lines->line, columns.place.data, lines->columns / 2);
+		lt_buf_str(&lines->line, ")");
+	}
 }
 
 void lt_lines_caller(struct lt_lines *lines, const struct lt_report_site *site)
@@ -337,6 +365,9 @@ void lt_lines_caller(struct lt_lines *lines, const struct lt_report_site *site)
 		lt_utf8_shorten(&lines->line, columns.function.data, width);
 		if (place && width + 2 + place <= room)
 			lt_buf_printf(&lines->line, "  %s", columns.place.data);
+	} else if (!site->frame_count && site->stack_end[0] && used + 3 <= lines->columns) {
+		lt_buf_str(&lines->line, "  ");
+		lt_utf8_shorten(&lines->line, site->stack_end, lines->columns - used - 2);
 	}
 	if (lines->line.data)
 		lt_buf_append(lines->out, lines->line.data, lines->line.len);

@@ -29,6 +29,8 @@ void lt_lines_printf(struct lt_lines *lines, const char *format, ...)
 void lt_lines_color(struct lt_lines *lines, const char *color, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void lt_lines_foreign(struct lt_lines *lines, const char *text); /* cleaned of terminal commands */
+/* The same in so many columns at most, its middle left out if need be. */
+void lt_lines_name(struct lt_lines *lines, const char *text, size_t columns);
 void lt_lines_indent(struct lt_lines *lines, size_t columns);
 bool lt_lines_fit(const struct lt_lines *lines); /* no need to break the line being composed */
 void lt_lines_drop(struct lt_lines *lines);      /* ... which begins anew */
@@ -40,7 +42,9 @@ void lt_lines_blank(struct lt_lines *lines);
 /* The first frames of a stack, one a line, in two columns: function, place. */
 void lt_lines_stack(struct lt_lines *lines, const struct lt_report_site *site, size_t frames,
 		    bool verbose);
-/* Appends the top caller to the line, as far as it fits, and ends it. */
+/* "pool_get (pool.c:88)", "app+0x1234": one frame within a sentence. */
+void lt_lines_place(struct lt_lines *lines, const struct lt_report_frame *frame);
+/* Appends the top caller, or why there is none, to the line, as far as it fits, and ends it. */
 void lt_lines_caller(struct lt_lines *lines, const struct lt_report_site *site);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/format.h"
 #include "export/text_lines.h"
+#include "export/words.h"
 
 #define BYTES(value)    lt_format_bytes((double)(value)).text
 #define COUNT(value)    lt_format_count((double)(value)).text
@@ -20,6 +21,17 @@ extern const struct lt_look lt_looks[LT_VERDICT_LEAKING + 1];
 
 const char *lt_look_plural(uint64_t count); /* "" or "s" */
 const char *lt_look_plus(double value);     /* "+" or "": negative numbers have their sign */
+/* "1,240 blocks", "3 sockets" */
+void lt_look_things(struct lt_lines *lines, const char *kind, uint64_t count);
+/* "5.0 MiB in 1,240 blocks", "3 sockets" */
+void lt_look_live(struct lt_lines *lines, const char *kind, const char *unit, uint64_t size,
+		  uint64_t count);
+/* What lives, by kind; of the first kind if nothing does.  aside: about that kind alone, "" nothing. */
+void lt_look_kinds(struct lt_lines *lines, const struct lt_report_kind kinds[LT_KINDS],
+		   const char *aside);
+/* ", 34 sockets/h, 34 threads/h": what leaks of the kinds that are not measured in bytes. */
+void lt_look_leaking(struct lt_lines *lines, const struct lt_report_kind kinds[LT_KINDS],
+		     const char *separator);
 /* Unix time as UTC: "20:55:48Z", with the date if long. */
 void lt_look_clock(double realtime_s, bool with_date, char text[40]);
 

@@ -32,7 +32,8 @@ static void put_memory(struct lt_lines *lines, const struct lt_total *total)
 			lt_lines_printf(lines, " (what processes share counts in each)");
 		lt_lines_printf(lines, "; ");
 	}
-	lt_lines_printf(lines, "tracked live %s", BYTES(total->live_bytes));
+	lt_lines_printf(lines, "tracked live ");
+	lt_look_kinds(lines, total->kinds, "");
 	lt_lines_end(lines, 2);
 }
 
@@ -48,6 +49,8 @@ static void put_headline(struct lt_lines *lines, const struct lt_total *total)
 				total->leaking_processes == 1 ? "" : "es");
 		if (total->leaking_growth_per_hour > 0)
 			lt_lines_printf(lines, ": %s/h", BYTES(total->leaking_growth_per_hour));
+		lt_look_leaking(lines, total->kinds,
+				total->leaking_growth_per_hour > 0 ? ", " : ": ");
 	} else if (!suspects && total->elapsed_s < LT_HISTORY_POINTS) {
 		lt_lines_printf(lines,
 				total->final ? "no verdict: watched for less than %d s"

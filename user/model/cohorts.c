@@ -77,10 +77,10 @@ void lt_cohorts_roll(struct lt_cohorts *cohorts, uint32_t now_s)
 		move_up(cohorts, level, then_s, now_s);
 }
 
-void lt_cohorts_born(struct lt_cohorts *cohorts, uint32_t now_s)
+void lt_cohorts_born(struct lt_cohorts *cohorts, uint32_t birth_s, uint32_t now_s)
 {
 	lt_cohorts_roll(cohorts, now_s);
-	add(cohorts, 0, now_s, 1);
+	add(cohorts, level_of(birth_s, now_s), birth_s, 1);
 }
 
 static void lift(uint32_t *value, uint32_t least)

@@ -31,7 +31,8 @@ struct lt_cohorts {
 };
 
 void lt_cohorts_roll(struct lt_cohorts *cohorts, uint32_t now_s);
-void lt_cohorts_born(struct lt_cohorts *cohorts, uint32_t now_s);
+/* birth_s: now_s, or earlier for what is only found now. */
+void lt_cohorts_born(struct lt_cohorts *cohorts, uint32_t birth_s, uint32_t now_s);
 /* A resource born at birth_s is released at now_s. */
 void lt_cohorts_died(struct lt_cohorts *cohorts, uint32_t birth_s, uint32_t now_s);
 /* Undo of the died at died_s: alive again with its old birth (failed realloc). */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "model/lives.h"
 #include "model/ranges.h"
 
 /*
@@ -13,6 +14,12 @@
  */
 #define UNDO_RELEASES 4096U  /* power of two */
 #define UNDO_PIECES   16384U /* power of two */
+
+/* The kind of site that a class belongs to; 0: none. */
+static const uint8_t site_kinds[LT_RANGE_CLASSES] = {
+	[LT_RANGE_PLAIN] = LT_KIND_MMAP,
+	[LT_RANGE_STACK] = LT_KIND_STACK,
+};
 
 /* One acquire.  Lives until no byte of it is mapped, nor could be restored. */
 struct mapping {
@@ -39,7 +46,7 @@ struct lt_mappings {
 	struct lt_ranges *ranges;
 	uint32_t now_s;
 	size_t mapping_count;
-	struct mapping of_class[LT_RANGE_CLASSES]; /* not PLAIN's */
+	struct mapping of_class[LT_RANGE_CLASSES]; /* of those without sites */
 	uint64_t release_count, piece_count;
 	struct released releases[UNDO_RELEASES];
 	struct lt_range pieces[UNDO_PIECES];
@@ -104,69 +111,44 @@ void lt_mappings_free(struct lt_mappings *mappings)
 /* Bytes of the mapping are no more. */
 static void lose(struct lt_mappings *mappings, struct mapping *mapping, uint64_t size)
 {
-	struct lt_site *site = mapping->site;
-
 	mapping->live_size -= size;
 	mappings->totals->mapped_size[mapping->class] -= size;
-	if (!site)
+	if (!mapping->site)
 		return;
-	site->released_size += size;
-	site->live_size -= size;
-	mappings->totals->live_size -= size;
+	lt_lives_shrink(mappings->totals, mapping->site, size);
 	if (mapping->live_size)
 		return;
 	mapping->died_s = mappings->now_s;
-	site->released_count++;
-	site->live_count--;
-	lt_cohorts_died(&site->cohorts, mapping->birth_s, mappings->now_s);
-	mappings->totals->released_count++;
-	mappings->totals->live_count--;
+	lt_lives_died(mappings->totals, mapping->site, mapping->birth_s, mappings->now_s);
 }
 
 /* ... or live again, as if they had never been released. */
 static void regain(struct lt_mappings *mappings, struct mapping *mapping, uint64_t size)
 {
-	struct lt_site *site = mapping->site;
 	bool dead = !mapping->live_size;
 
 	mapping->live_size += size;
 	mappings->totals->mapped_size[mapping->class] += size;
-	if (!site)
+	if (!mapping->site)
 		return;
-	site->released_size -= size;
-	site->live_size += size;
-	mappings->totals->live_size += size;
-	if (!dead)
-		return;
-	site->released_count--;
-	site->live_count++;
-	lt_cohorts_revived(&site->cohorts, mapping->birth_s, mapping->died_s, mappings->now_s);
-	mappings->totals->released_count--;
-	mappings->totals->live_count++;
+	lt_lives_regrow(mappings->totals, mapping->site, size);
+	if (dead)
+		lt_lives_revived(mappings->totals, mapping->site, mapping->birth_s, mapping->died_s,
+				 mappings->now_s);
 }
 
 /* Bytes of the mapping are new; its first ones make it a resource. */
 static void gain(struct lt_mappings *mappings, struct mapping *mapping, uint64_t size)
 {
-	struct lt_site *site = mapping->site;
 	bool first = !mapping->live_size;
 
 	mapping->live_size += size;
 	mappings->totals->mapped_size[mapping->class] += size;
-	if (!site)
+	if (!mapping->site)
 		return;
-	site->acquired_size += size;
-	site->live_size += size;
-	if (site->live_size > site->peak_size)
-		site->peak_size = site->live_size;
-	mappings->totals->live_size += size;
-	if (!first)
-		return;
-	site->acquired_count++;
-	site->live_count++;
-	lt_cohorts_born(&site->cohorts, mappings->now_s);
-	mappings->totals->acquired_count++;
-	mappings->totals->live_count++;
+	lt_lives_grow(mappings->totals, mapping->site, size);
+	if (first)
+		lt_lives_born(mappings->totals, mapping->site, mapping->birth_s, mappings->now_s);
 }
 
 /* A piece that no release was told of, or that cannot be kept. */
@@ -210,6 +192,12 @@ static bool place(struct lt_mappings *mappings, const struct lt_range *range,
 	return false;
 }
 
+/* Old recordings have stacks without a stack id: nothing can be said of who made them. */
+static bool has_site(uint8_t class, uint64_t stack_id)
+{
+	return site_kinds[class] && (class == LT_RANGE_PLAIN || stack_id);
+}
+
 static struct mapping *new_mapping(struct lt_mappings *mappings, const struct lt_event *event)
 {
 	uint8_t class = LT_WIRE_CLASS(event->flags);
@@ -217,9 +205,9 @@ static struct mapping *new_mapping(struct lt_mappings *mappings, const struct lt
 	struct lt_site *site;
 	int err;
 
-	if (class != LT_RANGE_PLAIN)
+	if (!has_site(class, event->acquire.stack_id))
 		return &mappings->of_class[class];
-	err = lt_sites_find(mappings->sites, event->kind, event->acquire.stack_id, &site);
+	err = lt_sites_find(mappings->sites, site_kinds[class], event->acquire.stack_id, &site);
 	made = err ? NULL : calloc(1, sizeof(*made));
 	if (!made) {
 		mappings->totals->sites_full += err == -ENOSPC;
@@ -227,11 +215,9 @@ static struct mapping *new_mapping(struct lt_mappings *mappings, const struct lt
 		return NULL;
 	}
 	made->site = site;
+	made->class = class;
 	made->birth_s = mappings->now_s;
-	if (!site->acquired_count)
-		site->first_ns = event->time_ns;
-	if (event->time_ns > site->last_ns)
-		site->last_ns = event->time_ns;
+	lt_lives_stamp(site, event->time_ns);
 	mappings->mapping_count++;
 	return made;
 }

@@ -3,8 +3,9 @@
  * The live resources that are ranges of addresses, of which any part can be released.
  *
  * A resource lives as long as any byte of it does: sites count it once, and its size byte by byte.
- * Parts keep their resource, and with it site and birth, when they are cut out or moved.  What
- * belongs to no site (enum lt_range_class) is counted by class alone.
+ * Parts keep their resource, and with it site and birth, when they are cut out or moved.  Plain
+ * ones belong to sites of kind mmap, stacks to sites of kind stack; what belongs to no site (enum
+ * lt_range_class) is counted by class alone.
  * A release is told before the call that makes it, and undone, or sent elsewhere, by a RESTORE of
  * the same range: it takes back what the latest such release took.  Not thread-safe.
  */

@@ -7,6 +7,9 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/kind.h"
+#include "model/handles.h"
+#include "model/lives.h"
 #include "model/mappings.h"
 #include "model/seen.h"
 #include "model/sites.h"
@@ -47,6 +50,7 @@ struct lt_model {
 	struct lt_sites *sites;
 	struct lt_seen *seen;
 	struct lt_mappings *mappings;
+	struct lt_handles *handles;
 	struct lt_model_totals totals;
 	uint64_t stash_sequence;
 	struct stash stash[STASH_SETS][STASH_WAYS];
@@ -74,6 +78,9 @@ int lt_model_new(uint64_t start_ns, struct lt_model **model)
 	err = lt_mappings_new(made->sites, &made->totals, &made->mappings);
 	if (err)
 		return err;
+	err = lt_handles_new(made->sites, &made->totals, &made->handles);
+	if (err)
+		return err;
 	*model = lt_take_ptr(made);
 	return 0;
 }
@@ -84,6 +91,7 @@ void lt_model_free(struct lt_model *model)
 		return;
 	lt_live_set_free(model->live);
 	lt_mappings_free(model->mappings);
+	lt_handles_free(model->handles);
 	lt_sites_free(model->sites);
 	lt_seen_free(model->seen);
 	free(model);
@@ -109,14 +117,8 @@ static void retire(struct lt_model *model, const struct lt_live_entry *entry)
 {
 	struct lt_site *site = lt_sites_at(model->sites, entry->site);
 
-	site->released_count++;
-	site->released_size += entry->size;
-	site->live_count--;
-	site->live_size -= entry->size;
-	lt_cohorts_died(&site->cohorts, entry->birth_s, model->now_s);
-	model->totals.released_count++;
-	model->totals.live_count--;
-	model->totals.live_size -= entry->size;
+	lt_lives_shrink(&model->totals, site, entry->size);
+	lt_lives_died(&model->totals, site, entry->birth_s, model->now_s);
 }
 
 /* ... or lives again, as if it had never been retired at died_s. */
@@ -124,32 +126,16 @@ static void revive(struct lt_model *model, const struct lt_live_entry *entry, ui
 {
 	struct lt_site *site = lt_sites_at(model->sites, entry->site);
 
-	site->released_count--;
-	site->released_size -= entry->size;
-	site->live_count++;
-	site->live_size += entry->size;
-	lt_cohorts_revived(&site->cohorts, entry->birth_s, died_s, model->now_s);
-	model->totals.released_count--;
-	model->totals.live_count++;
-	model->totals.live_size += entry->size;
+	lt_lives_regrow(&model->totals, site, entry->size);
+	lt_lives_revived(&model->totals, site, entry->birth_s, died_s, model->now_s);
 }
 
 static void count_acquire(struct lt_model *model, struct lt_site *site,
 			  const struct lt_live_entry *entry, uint64_t time_ns)
 {
-	if (!site->acquired_count++)
-		site->first_ns = time_ns;
-	if (time_ns > site->last_ns)
-		site->last_ns = time_ns;
-	site->acquired_size += entry->size;
-	site->live_count++;
-	site->live_size += entry->size;
-	if (site->live_size > site->peak_size)
-		site->peak_size = site->live_size;
-	lt_cohorts_born(&site->cohorts, model->now_s);
-	model->totals.acquired_count++;
-	model->totals.live_count++;
-	model->totals.live_size += entry->size;
+	lt_lives_stamp(site, time_ns);
+	lt_lives_grow(&model->totals, site, entry->size);
+	lt_lives_born(&model->totals, site, entry->birth_s, model->now_s);
 }
 
 /* The id is handed out anew though it was live: its release was missed (TRAPS 7). */
@@ -303,29 +289,46 @@ static void stack(struct lt_model *model, const struct lt_event *event)
 	model->totals.memory_full += err == -ENOMEM;
 }
 
+static void census(struct lt_model *model, const struct lt_event *event)
+{
+	lt_handles_census(model->handles, event, model->now_s);
+}
+
+static void describe(struct lt_model *model, const struct lt_event *event)
+{
+	lt_handles_describe(model->handles, event);
+}
+
+/* Who handles what depends on the kind of resource first: what the kernel lists, ranges, others. */
+static const struct handler {
+	void (*other)(struct lt_model *model, const struct lt_event *event);
+	void (*range)(struct lt_mappings *mappings, const struct lt_event *event, uint32_t now_s);
+	void (*listed)(struct lt_handles *handles, const struct lt_event *event, uint32_t now_s);
+} handlers[] = {
+	[LT_EVENT_ACQUIRE] = { acquire, lt_mappings_acquire, lt_handles_acquire },
+	[LT_EVENT_RELEASE] = { release, lt_mappings_release, lt_handles_release },
+	[LT_EVENT_RESTORE] = { restore, lt_mappings_restore, lt_handles_restore },
+	[LT_EVENT_STACK] = { .other = stack },
+	[LT_EVENT_CENSUS] = { .other = census },
+	[LT_EVENT_DESCRIBE] = { .other = describe },
+};
+
 int lt_model_apply(struct lt_model *model, const struct lt_event *event)
 {
-	static void (*const handlers[])(struct lt_model *, const struct lt_event *) = {
-		[LT_EVENT_ACQUIRE] = acquire,
-		[LT_EVENT_RELEASE] = release,
-		[LT_EVENT_RESTORE] = restore,
-		[LT_EVENT_STACK] = stack,
-	};
-	static void (*const range_handlers[])(struct lt_mappings *, const struct lt_event *,
-					      uint32_t) = {
-		[LT_EVENT_ACQUIRE] = lt_mappings_acquire,
-		[LT_EVENT_RELEASE] = lt_mappings_release,
-		[LT_EVENT_RESTORE] = lt_mappings_restore,
-		[LT_EVENT_STACK] = NULL, /* a stack is of no range */
-	};
+	const struct handler *handler;
 
-	if (event->type >= sizeof(handlers) / sizeof(handlers[0]) || !handlers[event->type])
+	if (event->type >= sizeof(handlers) / sizeof(handlers[0]))
+		return 0;
+	handler = &handlers[event->type];
+	if (!handler->other)
 		return 0;
 	advance(model, event->time_ns);
-	if (event->flags & LT_WIRE_F_RANGE && range_handlers[event->type])
-		range_handlers[event->type](model->mappings, event, model->now_s);
+	if (handler->listed && lt_kind_listing(event->kind))
+		handler->listed(model->handles, event, model->now_s);
+	else if (handler->range && event->flags & LT_WIRE_F_RANGE)
+		handler->range(model->mappings, event, model->now_s);
 	else
-		handlers[event->type](model, event);
+		handler->other(model, event);
 	return 0;
 }
 
@@ -370,6 +373,7 @@ void lt_model_oldest(const struct lt_model *model, uint32_t *births)
 		births[i] = UINT32_MAX;
 	lt_live_set_each(model->live, lower_birth, births);
 	lt_mappings_oldest(model->mappings, births);
+	lt_handles_oldest(model->handles, births);
 }
 
 void lt_model_mapped(const struct lt_model *model, uint64_t start, uint64_t end,
@@ -378,8 +382,19 @@ void lt_model_mapped(const struct lt_model *model, uint64_t start, uint64_t end,
 	lt_mappings_within(model->mappings, start, end, bytes);
 }
 
+const struct lt_model_listing *lt_model_listing(const struct lt_model *model, uint8_t listing)
+{
+	return lt_handles_listing(model->handles, listing);
+}
+
+void lt_model_handles(const struct lt_model *model,
+		      void (*visit)(void *context, const struct lt_handle *handle), void *context)
+{
+	lt_handles_each(model->handles, visit, context);
+}
+
 size_t lt_model_memory(const struct lt_model *model)
 {
 	return sizeof(*model) + lt_live_set_memory(model->live) + lt_sites_memory(model->sites) +
-	       lt_mappings_memory(model->mappings);
+	       lt_mappings_memory(model->mappings) + lt_handles_memory(model->handles);
 }

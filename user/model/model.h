@@ -41,8 +41,19 @@ struct lt_model_totals {
 	uint64_t address_reused;    /* acquires of a live id: a release was missed */
 	uint64_t restore_missed;
 	uint64_t sites_full, memory_full; /* acquires not kept */
-	/* Bytes mapped since the attach, and still mapped; only PLAIN ones are among the live_size */
+	/* Bytes mapped since the attach, and still mapped; those with a site are in live_size */
 	uint64_t mapped_size[LT_RANGE_CLASSES];
+};
+
+/* How the model stands to what the kernel lists: enum lt_listing. */
+struct lt_model_listing {
+	bool taken;              /* there was a whole census */
+	uint64_t listed;         /* by the kernel, at the latest one */
+	uint64_t tracked;        /* alive here, just before that one */
+	uint64_t unknown;        /* listed, not alive here: looked at again at the next one ... */
+	uint64_t vanished;       /* ... and the other way round */
+	uint64_t came, went;     /* corrections by two censuses, cumulative: unseen acquires, releases */
+	uint64_t before;         /* alive and FROM_BEFORE, now */
 };
 
 struct lt_model;
@@ -51,7 +62,7 @@ struct lt_model;
 int lt_model_new(uint64_t start_ns, struct lt_model **model);
 void lt_model_free(struct lt_model *model);
 
-/* Applies one event; other types are ignored.  0, or -ENOMEM for what cannot be counted instead. */
+/* Applies one event; other types than above, CENSUS and DESCRIBE are ignored.  0, or -ENOMEM for what cannot be counted instead. */
 int lt_model_apply(struct lt_model *model, const struct lt_event *event);
 
 /* Brings every site's cohorts to this time: call before reading them. */
@@ -71,6 +82,11 @@ void lt_model_oldest(const struct lt_model *model, uint32_t *births);
 /* Bytes in [start, end) that were mapped since the attach, by class. */
 void lt_model_mapped(const struct lt_model *model, uint64_t start, uint64_t end,
 		     uint64_t bytes[LT_RANGE_CLASSES]);
+const struct lt_model_listing *lt_model_listing(const struct lt_model *model, uint8_t listing);
+/* Every live resource that the kernel lists: model/handles.h. */
+struct lt_handle;
+void lt_model_handles(const struct lt_model *model,
+		      void (*visit)(void *context, const struct lt_handle *handle), void *context);
 size_t lt_model_memory(const struct lt_model *model);
 
 #endif

@@ -45,7 +45,7 @@ struct lt_sites {
 };
 
 static const uint8_t kinds[] = {
-#define LT_KIND(symbol, value, name, unit, memory) (value),
+#define LT_KIND(symbol, value, name, unit, memory, listing, help) (value),
 #include "leaktrace/kinds.def"
 #undef LT_KIND
 };

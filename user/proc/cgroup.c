@@ -18,12 +18,21 @@ static const struct hierarchy {
 	const char *controllers; /* second field of a /proc/PID/cgroup line */
 	const char *mount;       /* below the root */
 	const char *limit, *usage;
-	const char *reclaimable; /* a line of memory.stat */
-} hierarchies[] = {
+	const char *reclaimable; /* a line of memory.stat; NULL: nothing is */
+} memory[] = {
 	{ "", "", "memory.max", "memory.current", "inactive_file" },
 	{ "", "/unified", "memory.max", "memory.current", "inactive_file" },
 	{ "memory", "/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
 	  "total_inactive_file" },
+}, pids[] = {
+	{ "", "", "pids.max", "pids.current", NULL },
+	{ "", "/unified", "pids.max", "pids.current", NULL },
+	{ "pids", "/pids", "pids.max", "pids.current", NULL },
+};
+
+struct room {
+	uint64_t limit, available; /* the least of each, as far as known */
+	uint64_t used, of;         /* in the group with the least available, and its limit */
 };
 
 /* "max" is no number: no limit.  Version 1 says so with a number above any memory. */
@@ -54,30 +63,32 @@ static uint64_t read_stat(int dir_fd, const char *name)
 	return 0;
 }
 
-static void apply_group(const char *dir, const struct hierarchy *hierarchy, uint64_t *limit_bytes,
-			uint64_t *available_bytes)
+static void apply_group(const char *dir, const struct hierarchy *hierarchy, struct room *room)
 {
 	_lt_close_ int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	uint64_t limit, usage, cache, left;
 
 	if (dir_fd < 0 || !read_number(dir_fd, hierarchy->limit, &limit))
 		return;
-	if (limit < *limit_bytes)
-		*limit_bytes = limit;
+	if (limit < room->limit)
+		room->limit = limit;
 	if (!read_number(dir_fd, hierarchy->usage, &usage))
 		return;
 	/* Page cache that nobody used of late is given back before the limit hurts, as kubelet and
 	 * docker stats count it (working set = usage - inactive_file). */
-	cache = read_stat(dir_fd, hierarchy->reclaimable);
+	cache = hierarchy->reclaimable ? read_stat(dir_fd, hierarchy->reclaimable) : 0;
 	usage -= cache < usage ? cache : usage;
 	left = usage < limit ? limit - usage : 0;
-	if (left < *available_bytes)
-		*available_bytes = left;
+	if (left < room->available) {
+		room->available = left;
+		room->used = usage;
+		room->of = limit;
+	}
 }
 
 /* From the group up to the root of the hierarchy: any ancestor may bind. */
 static void apply_path(const char *root, const struct hierarchy *hierarchy, const char *path,
-		       size_t path_len, uint64_t *limit_bytes, uint64_t *available_bytes)
+		       size_t path_len, struct room *room)
 {
 	char dir[PATH_MAX];
 	size_t mount_len;
@@ -92,7 +103,7 @@ static void apply_path(const char *root, const struct hierarchy *hierarchy, cons
 	if (strstr(dir + mount_len, "/.."))
 		dir[mount_len] = '\0';
 	for (;;) {
-		apply_group(dir, hierarchy, limit_bytes, available_bytes);
+		apply_group(dir, hierarchy, room);
 		slash = strrchr(dir + mount_len, '/');
 		if (!slash)
 			return;
@@ -116,8 +127,8 @@ static bool has_controller(const char *list, size_t len, const char *name)
 	}
 }
 
-void lt_cgroup_apply_limits(const char *text, const char *root, uint64_t *limit_bytes,
-			    uint64_t *available_bytes)
+static void apply(const char *text, const char *root, const struct hierarchy *hierarchies,
+		  size_t count, struct room *room)
 {
 	/* Lines are ID:CONTROLLERS:PATH (cgroups(7)); the kernel allows no newline in a path. */
 	for (const char *line = text, *end; (end = strchr(line, '\n')); line = end + 1) {
@@ -128,10 +139,31 @@ void lt_cgroup_apply_limits(const char *text, const char *root, uint64_t *limit_
 			continue;
 		list++;
 		path++;
-		for (size_t i = 0; i < sizeof(hierarchies) / sizeof(hierarchies[0]); i++)
+		for (size_t i = 0; i < count; i++)
 			if (has_controller(list, (size_t)(path - 1 - list),
 					   hierarchies[i].controllers))
-				apply_path(root, &hierarchies[i], path, (size_t)(end - path),
-					   limit_bytes, available_bytes);
+				apply_path(root, &hierarchies[i], path, (size_t)(end - path), room);
 	}
+}
+
+void lt_cgroup_apply_limits(const char *text, const char *root, uint64_t *limit_bytes,
+			    uint64_t *available_bytes)
+{
+	struct room room = { .limit = *limit_bytes, .available = *available_bytes };
+
+	apply(text, root, memory, sizeof(memory) / sizeof(memory[0]), &room);
+	*limit_bytes = room.limit;
+	*available_bytes = room.available;
+}
+
+bool lt_cgroup_threads(const char *text, const char *root, uint64_t *used, uint64_t *limit)
+{
+	struct room room = { .limit = UINT64_MAX, .available = UINT64_MAX };
+
+	apply(text, root, pids, sizeof(pids) / sizeof(pids[0]), &room);
+	if (room.available == UINT64_MAX)
+		return false;
+	*used = room.used;
+	*limit = room.of;
+	return true;
 }

@@ -7,11 +7,14 @@
 #include "base/cleanup.h"
 #include "base/kind.h"
 #include "report/arena.h"
+#include "report/findings.h"
+#include "report/groups.h"
+#include "report/headroom.h"
+#include "report/ranking.h"
 #include "report/report.h"
 
-#define NS_PER_S         1e9
-#define EXPLAINED_FROM   (1024 * 1024) /* bytes of RSS growth below which a ratio says nothing */
-#define SECONDS_PER_HOUR 3600.0
+#define NS_PER_S       1e9
+#define EXPLAINED_FROM (1024 * 1024) /* bytes of RSS growth below which a ratio says nothing */
 
 static const char *const stack_ends[LT_STACK_END_COUNT] = {
 #define LT_STACK_END(symbol, value, counter, phrase) [value] = (phrase),
@@ -19,9 +22,9 @@ static const char *const stack_ends[LT_STACK_END_COUNT] = {
 #undef LT_STACK_END
 };
 
-struct ranked {
-	const struct lt_site *site;
-	const struct lt_evidence *evidence;
+static const char *const stack_origins[LT_STACK_ORIGINS] = {
+	[LT_STACK_FROM_BEFORE] = "from before the attach, or inherited",
+	[LT_STACK_UNSEEN] = "no call that is followed made them (io_uring, ioctl, ...)",
 };
 
 /* The report and the memory behind everything it points to. */
@@ -34,80 +37,36 @@ struct builder {
 	const struct lt_report_input *input;
 	struct lt_report *report;
 	struct lt_arena *arena;
-	struct ranked *ranking;
+	struct lt_ranked *ranking;
 	size_t count; /* sites of the model */
 };
 
-/* Index in kinds; a kind without a row (none can be) counts as the first. */
-static size_t kind_index(uint8_t kind)
+LT_CLEANUP(struct lt_groups *, lt_groups_free)
+
+/* What lives of the shown sites. */
+static int collect(const struct lt_report_input *input, const struct lt_ranked *ranking,
+		   size_t count, struct lt_groups **groups)
 {
-	for (size_t i = 0; i < LT_KINDS; i++)
-		if (lt_kind_infos[i].value == kind)
-			return i;
-	return 0;
-}
+	int err = lt_groups_new(ranking, lt_ranking_shown(input, count), count, groups);
 
-static int descending(double a, double b)
-{
-	if (isnan(a) || isnan(b))
-		return isnan(a) - isnan(b); /* unknown: last */
-	return (a < b) - (a > b);
-}
-
-/* Gravest verdict, fastest growth, most alive; then anything that never changes between runs. */
-static int compare_ranked(const void *left, const void *right)
-{
-	const struct ranked *a = left, *b = right;
-	int order = (a->evidence->verdict < b->evidence->verdict) -
-		    (a->evidence->verdict > b->evidence->verdict);
-
-	if (!order)
-		order = descending(a->evidence->growth_per_hour, b->evidence->growth_per_hour);
-	if (!order)
-		order = (a->site->live_size < b->site->live_size) -
-			(a->site->live_size > b->site->live_size);
-	if (!order)
-		order = (a->site->stack_id > b->site->stack_id) -
-			(a->site->stack_id < b->site->stack_id);
-	return order ? order
-		     : (a->site->index > b->site->index) - (a->site->index < b->site->index);
-}
-
-/* Owned by the caller. */
-static int rank_sites(const struct lt_report_input *input, struct ranked **ranking, size_t *count)
-{
-	size_t sites = lt_model_site_count(input->model);
-	struct ranked *made = calloc(sites + 1, sizeof(*made));
-
-	if (!made)
-		return -ENOMEM;
-	for (size_t i = 0; i < sites; i++) {
-		made[i].site = lt_model_site(input->model, i);
-		made[i].evidence = &input->evidence[i];
-	}
-	qsort(made, sites, sizeof(*made), compare_ranked);
-	*ranking = made;
-	*count = sites;
-	return 0;
-}
-
-static size_t shown(const struct lt_report_input *input, size_t count)
-{
-	return count < input->top ? count : input->top;
+	if (!err)
+		lt_model_handles(input->model, lt_groups_add, *groups);
+	return err;
 }
 
 int lt_report_wanted(const struct lt_report_input *input, int (*want)(void *context, uint64_t pc),
 		     void *context)
 {
-	_lt_free_ struct ranked *ranking = NULL;
+	_lt_free_ struct lt_ranked *ranking = NULL;
 	const struct lt_source_frame *frames;
 	uint32_t frame_count;
 	size_t count;
-	int err = rank_sites(input, &ranking, &count);
+	_lt_cleanup_(lt_groups_free_p) struct lt_groups *groups = NULL;
+	int err = lt_ranking_make(input, &ranking, &count);
 
 	if (err)
 		return err;
-	for (size_t i = 0; i < shown(input, count); i++)
+	for (size_t i = 0; i < lt_ranking_shown(input, count); i++)
 		for (size_t j = 0; j < ranking[i].site->frame_count; j++) {
 			uint64_t pc = lt_symbol_lookup_pc(ranking[i].site->frames[j]);
 
@@ -118,7 +77,8 @@ int lt_report_wanted(const struct lt_report_input *input, int (*want)(void *cont
 			if (err)
 				return err;
 		}
-	return 0;
+	err = collect(input, ranking, count, &groups);
+	return err ? err : lt_groups_wanted(groups, input, want, context);
 }
 
 static const char *hex(struct lt_arena *arena, const uint8_t *bytes, size_t len)
@@ -198,27 +158,18 @@ static int expand_frames(const struct builder *b, const struct lt_site *site,
 	return 0;
 }
 
-static bool in_bytes(const struct lt_kind_info *kind)
+/* Of what has no stack, by its stack id; "" of all else. */
+static const char *origin_phrase(uint64_t stack_id)
 {
-	return !strcmp(kind->unit, "bytes");
+	return stack_id < LT_STACK_ORIGINS && stack_origins[stack_id] ? stack_origins[stack_id]
+								      : "";
 }
 
-static double seconds_to_limit(const struct lt_report_input *input, const struct lt_kind_info *kind,
-			       double growth_per_hour)
-{
-	if (!kind->memory || !input->process || !input->process->available_bytes ||
-	    isnan(growth_per_hour))
-		return NAN;
-	if (growth_per_hour <= 0)
-		return INFINITY;
-	return (double)input->process->available_bytes / growth_per_hour * SECONDS_PER_HOUR;
-}
-
-static int build_site(const struct builder *b, const struct ranked *ranked, const uint32_t *births,
-		      struct lt_report_site *out)
+static int build_site(const struct builder *b, const struct lt_ranked *ranked,
+		      const uint32_t *births, struct lt_report_site *out)
 {
 	const struct lt_site *site = ranked->site;
-	const struct lt_kind_info *kind = &lt_kind_infos[kind_index(site->kind)];
+	const struct lt_kind_info *kind = &lt_kind_infos[ranked->kind];
 	uint32_t now_s = lt_model_seconds(b->input->model, b->input->time_ns);
 	uint32_t birth_s = births[site->index];
 
@@ -235,13 +186,16 @@ static int build_site(const struct builder *b, const struct ranked *ranked, cons
 		.oldest_age_s = birth_s == UINT32_MAX ? NAN
 				: birth_s < now_s     ? now_s - birth_s
 						      : 0,
-		.seconds_to_limit = seconds_to_limit(b->input, kind,
-						     ranked->evidence->growth_per_hour),
+		.seconds_to_limit = lt_headroom_seconds(b->input, b->report, ranked->kind,
+							ranked->evidence->growth_per_hour),
 		.evidence = *ranked->evidence,
 	};
-	if (!site->frame_count) { /* its STACK event was lost or is yet to come */
+	if (!site->frame_count) {
+		const char *origin = origin_phrase(site->stack_id);
+
 		out->stack_id = site->stack_id;
-		out->stack_end = "stack not received";
+		/* Else its STACK event was lost or is yet to come. */
+		out->stack_end = origin[0] ? origin : "stack not received";
 		return 0;
 	}
 	out->stack_id = lt_symbol_store_stable_id(b->input->symbols, site->frames,
@@ -253,8 +207,9 @@ static int build_site(const struct builder *b, const struct ranked *ranked, cons
 
 static int build_sites(struct builder *b)
 {
+	_lt_cleanup_(lt_groups_free_p) struct lt_groups *groups = NULL;
 	_lt_free_ uint32_t *births = calloc(b->count + 1, sizeof(*births));
-	size_t top = shown(b->input, b->count);
+	size_t top = lt_ranking_shown(b->input, b->count);
 	struct lt_report_site *sites = lt_arena_alloc(b->arena, top, sizeof(*sites));
 	int err = births && sites ? 0 : -ENOMEM;
 
@@ -265,6 +220,12 @@ static int build_sites(struct builder *b)
 		err = build_site(b, &b->ranking[i], births, &sites[i]);
 	b->report->sites = sites;
 	b->report->site_count = top;
+	if (!err)
+		err = collect(b->input, b->ranking, b->count, &groups);
+	if (!err)
+		err = lt_groups_fill(groups, b->input, b->arena, sites);
+	if (!err)
+		err = lt_findings_build(b->input, b->ranking, b->arena, b->report, sites);
 	return err;
 }
 
@@ -286,7 +247,7 @@ static int build_others(struct builder *b)
 	if (!others)
 		return -ENOMEM;
 	for (size_t i = b->report->site_count; i < b->count; i++) {
-		size_t kind = kind_index(b->ranking[i].site->kind);
+		size_t kind = b->ranking[i].kind;
 
 		add_site(&others[kind], b->ranking[i].site);
 		sites[kind]++;
@@ -339,19 +300,23 @@ static void build_process(struct builder *b)
 	report->collector_rss_bytes = now->collector_rss_bytes;
 }
 
-static void sum_growth(struct lt_report *report, const struct lt_kind_info *kind,
-		       const struct lt_evidence *evidence)
+static void sum_growth(struct lt_report *report, size_t kind, const struct lt_evidence *evidence)
 {
 	double growth = evidence->growth_per_hour;
+	bool in_bytes = lt_ranking_in_bytes(kind);
 
 	if (isnan(growth))
 		return;
-	report->growth_per_hour = isnan(report->growth_per_hour) ? growth
-								 : report->growth_per_hour + growth;
+	if (in_bytes)
+		report->growth_per_hour = isnan(report->growth_per_hour)
+						  ? growth
+						  : report->growth_per_hour + growth;
 	if (evidence->verdict != LT_VERDICT_LEAKING || growth <= 0)
 		return;
-	report->leaking_growth_per_hour += growth;
-	if (kind->memory)
+	report->kinds[kind].leaking_per_hour += growth;
+	if (in_bytes)
+		report->leaking_growth_per_hour += growth;
+	if (lt_kind_infos[kind].memory)
 		report->leaking_memory_per_hour += growth;
 }
 
@@ -362,19 +327,23 @@ static void sum_sites(struct builder *b)
 
 	report->growth_per_hour = NAN;
 	for (size_t i = 0; i < b->count; i++) {
-		const struct lt_evidence *evidence = b->ranking[i].evidence;
 		const struct lt_site *site = b->ranking[i].site;
-		size_t kind = kind_index(site->kind);
+		size_t kind = b->ranking[i].kind;
 
-		report->verdict_counts[evidence->verdict]++;
+		report->verdict_counts[b->ranking[i].evidence->verdict]++;
 		report->kinds[kind].sites++;
 		report->kinds[kind].live_count += site->live_count;
 		report->kinds[kind].live_size += site->live_size;
-		if (!in_bytes(&lt_kind_infos[kind]))
-			continue;
-		report->live_bytes += site->live_size;
-		sum_growth(report, &lt_kind_infos[kind], evidence);
+		if (lt_ranking_in_bytes(kind))
+			report->live_bytes += site->live_size;
+		sum_growth(report, kind, b->ranking[i].evidence);
 	}
+}
+
+static void copy_listings(struct builder *b)
+{
+	for (int i = LT_LISTING_NOWHERE + 1; i < LT_LISTINGS; i++)
+		b->report->listings[i] = *lt_model_listing(b->input->model, (uint8_t)i);
 }
 
 static void divide_growth(struct builder *b)
@@ -416,7 +385,7 @@ int lt_report_build(const struct lt_report_input *input, struct lt_report **repo
 {
 	struct owned_report *made = calloc(1, sizeof(*made));
 	_lt_cleanup_(free_ranking) struct builder b = { .input = input };
-	int err = made ? rank_sites(input, &b.ranking, &b.count) : -ENOMEM;
+	int err = made ? lt_ranking_make(input, &b.ranking, &b.count) : -ENOMEM;
 
 	if (err) {
 		free(made);
@@ -436,8 +405,11 @@ int lt_report_build(const struct lt_report_input *input, struct lt_report **repo
 	memcpy(made->report.counters, input->counters, sizeof(made->report.counters));
 	build_process(&b);
 	sum_sites(&b);
+	copy_listings(&b);
 	divide_growth(&b);
 	err = build_target(&b);
+	if (!err)
+		err = lt_headroom_build(input, b.arena, b.report);
 	if (!err)
 		err = build_sites(&b);
 	if (!err)

@@ -10,5 +10,6 @@ const struct lt_counter_info lt_counter_infos[LT_COUNTER_COUNT] = {
 bool lt_counter_hits(enum lt_counter_class class, int kind)
 {
 	return class == LT_COUNTER_CLASS_RELEASE ||
-	       (class == LT_COUNTER_CLASS_MAPPING && kind == LT_KIND_MMAP);
+	       (class == LT_COUNTER_CLASS_MAPPING &&
+		(kind == LT_KIND_MMAP || kind == LT_KIND_STACK));
 }

@@ -27,23 +27,68 @@ struct lt_report_frame {
 	const char *build_id; /* hex, "" none */
 };
 
+/* What some of a site's resources are: those that have this in common. */
+struct lt_report_group {
+	const char *type; /* "TCP", "file", "pipe", "thread" ... */
+	/* How what follows is meant: "to" its remote end, "at" its local one, "" a path or name, "in" a
+	   folder, "running" a function */
+	const char *relation;
+	const char *what; /* "" nothing more is common to them */
+	uint64_t count;
+	const struct lt_report_state { /* TCP states, the most frequent first */
+		const char *name;
+		uint64_t count;
+	} * states;
+	size_t state_count;
+	double oldest_age_s; /* the oldest's; may be before the attach; NaN: unknown */
+};
+
+/* Sites of different kinds that rise in step, of those that are shown (report/findings.h). */
+struct lt_report_finding {
+	const uint32_t *sites; /* indices in lt_report.sites, two or more, ascending */
+	size_t site_count;
+	double correlation; /* the least of its sites with the first one */
+	bool of_increases;  /* struct lt_step */
+	/* The innermost function that they have in common; line 0: they call from different ones;
+	   NULL: none. */
+	const struct lt_report_frame *caller;
+};
+
+/* A limit of the process or of its surroundings. */
+struct lt_report_headroom {
+	const char *what;  /* "descriptors", "threads", "memory" */
+	const char *unit;  /* "bytes" or "" */
+	const char *limit; /* by name: "RLIMIT_NOFILE", "pids.max", ... */
+	const char *whose; /* "of the process", "of all processes of its user" ... */
+	uint64_t used, max;
+	double growth_per_hour; /* of this process: of its leaking sites */
+	double seconds_left;    /* at that growth; INFINITY: not growing */
+};
+
 struct lt_report_site {
 	const char *kind;  /* "heap" */
 	const char *unit;  /* "bytes" or "" */
 	uint64_t stack_id; /* stable: lt_symbol_store_stable_id */
 	uint64_t live_count, live_size, acquired_count, acquired_size, released_count,
 		released_size, peak_size;
-	double oldest_age_s;     /* NaN when nothing lives */
-	double seconds_to_limit; /* at this growth; NaN unknown, or no memory; INFINITY not growing */
+	double oldest_age_s; /* NaN when nothing lives */
+	/* Until the nearest limit of its kind, at this growth; NaN none known; INFINITY not growing */
+	double seconds_to_limit;
 	struct lt_evidence evidence;
 	const struct lt_report_frame *frames; /* leaf first, inlines expanded */
 	uint32_t frame_count;
 	const char *stack_end; /* "" complete, else a phrase: "no frame pointer", ... */
+	/* Of kinds that the kernel lists: what they are, the largest group first. */
+	const struct lt_report_group *groups;
+	size_t group_count;
+	uint64_t group_rest; /* resources in no group that is shown */
+	uint32_t finding;    /* 1 + index in lt_report.findings; 0: none */
 };
 
 struct lt_report_kind { /* all sites of a kind */
 	size_t sites;
 	uint64_t live_count, live_size;
+	double leaking_per_hour; /* size units; the growth of those that are leaking */
 };
 
 struct lt_report_target {
@@ -61,6 +106,9 @@ struct lt_report_input {
 	const struct lt_event_process *process; /* latest */
 	double heap_growth_bytes; /* of live heap, between those two looks at the process */
 	const struct lt_event_process *process_first; /* at the attach */
+	const struct lt_history *const *histories;    /* one per site of the model; NULL: none */
+	/* By enum lt_limit; limit 0: not known.  NULL: none is. */
+	const struct lt_event_limit *limits;
 	const uint64_t *counters; /* LT_COUNTER_COUNT, with the model's own already merged in */
 	uint64_t attach_ns, time_ns;
 	unsigned int sequence; /* 1, 2, ... */
@@ -90,11 +138,18 @@ struct lt_report {
 	double leaking_growth_per_hour; /* bytes; all leaking sites, also those below the top */
 	double leaking_memory_per_hour; /* of these, what fills the memory limit: base/kind.h */
 	struct lt_model_totals totals;
+	struct lt_model_listing listings[LT_LISTINGS];
+	const struct lt_report_headroom *headroom; /* the nearest first */
+	size_t headroom_count;
+	const struct lt_report_finding *findings;
+	size_t finding_count;
 	uint64_t counters[LT_COUNTER_COUNT];
 	uint64_t collector_cpu_ns, collector_rss_bytes; /* 0: unknown */
 	size_t verdict_counts[LT_VERDICT_LEAKING + 1];  /* over all sites */
 	size_t site_total;                              /* all sites ever seen */
-	const struct lt_report_site *sites; /* gravest verdict first, then growth; at most top */
+	/* At most top; gravest verdict first, then growth: bytes and numbers take turns
+	   (report/ranking.h). */
+	const struct lt_report_site *sites;
 	size_t site_count;
 	/*
 	 * Everything below the top, summed by kind, so that sums over sites equal the totals:

@@ -75,6 +75,12 @@ static void add_report(struct lt_total *total, const struct lt_report *report)
 	total->rss_bytes += report->rss_bytes;
 	total->rss_growth_bytes = add_known(total->rss_growth_bytes, report->rss_growth_bytes);
 	total->live_bytes += report->live_bytes;
+	for (size_t i = 0; i < LT_KINDS; i++) {
+		total->kinds[i].sites += report->kinds[i].sites;
+		total->kinds[i].live_count += report->kinds[i].live_count;
+		total->kinds[i].live_size += report->kinds[i].live_size;
+		total->kinds[i].leaking_per_hour += report->kinds[i].leaking_per_hour;
+	}
 	total->live_count += counts->live_count;
 	total->acquired_count += counts->acquired_count;
 	total->released_count += counts->released_count;

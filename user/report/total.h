@@ -48,6 +48,7 @@ struct lt_total {
 	uint64_t rss_bytes;      /* of those where it is known; shared pages count in each */
 	double rss_growth_bytes; /* likewise; NaN: known of none */
 	uint64_t live_bytes;
+	struct lt_report_kind kinds[LT_KINDS]; /* as in a report, summed */
 	uint64_t live_count, acquired_count, released_count, unknown_released;
 	double growth_per_hour; /* bytes; NaN: known of none */
 	double leaking_growth_per_hour;

@@ -8,112 +8,9 @@
 #include "base/hash.h"
 #include "base/kind.h"
 #include "stream/decode.h"
+#include "stream/fields.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
-
-/*
- * A place in a payload.  Every code_*() below goes both ways: it writes the value, or, with a
- * scratch, reads it.
- */
-struct codec {
-	uint8_t *at, *end;
-	struct lt_codec_scratch *scratch;
-	const struct lt_codec_file *file; /* when reading records */
-	const char *error;                /* the first */
-	bool full;                        /* that error is the lack of room */
-};
-
-static bool reading(const struct codec *codec)
-{
-	return codec->scratch;
-}
-
-static bool check(struct codec *codec, bool good, const char *error)
-{
-	if (__builtin_expect(!good && !codec->error, 0))
-		codec->error = error;
-	return good;
-}
-
-static uint8_t *take(struct codec *codec, size_t size)
-{
-	uint8_t *at = codec->at;
-
-	if (__builtin_expect(codec->error != NULL, 0))
-		return NULL;
-	if (__builtin_expect((size_t)(codec->end - at) < size, 0)) {
-		codec->full = true;
-		codec->error = "a field reaches beyond the end";
-		return NULL;
-	}
-	codec->at += size;
-	return at;
-}
-
-#define le8toh(value) (value)
-#define htole8(value) (value)
-#define CODE_INTEGER(bits)                                                                         \
-	static void code_u##bits(struct codec *codec, uint##bits##_t *value)                       \
-	{                                                                                          \
-		uint8_t *bytes = take(codec, sizeof(*value));                                      \
-		uint##bits##_t raw;                                                                \
-                                                                                                   \
-		if (!bytes)                                                                        \
-			return;                                                                    \
-		if (reading(codec)) {                                                              \
-			memcpy(&raw, bytes, sizeof(raw));                                          \
-			*value = le##bits##toh(raw);                                               \
-		} else {                                                                           \
-			raw = htole##bits(*value);                                                 \
-			memcpy(bytes, &raw, sizeof(raw));                                          \
-		}                                                                                  \
-	}
-CODE_INTEGER(8)
-CODE_INTEGER(16)
-CODE_INTEGER(32)
-CODE_INTEGER(64)
-
-static void code_bool(struct codec *codec, bool *value)
-{
-	uint8_t byte = *value;
-
-	code_u8(codec, &byte);
-	if (check(codec, byte <= 1, "a flag is neither 0 nor 1"))
-		*value = byte;
-}
-
-static void code_bytes(struct codec *codec, const uint8_t **bytes, size_t size)
-{
-	uint8_t *at = take(codec, size);
-
-	if (!at)
-		return;
-	if (reading(codec))
-		*bytes = at;
-	else if (size)
-		memcpy(at, *bytes, size);
-}
-
-static void code_string(struct codec *codec, const char **text)
-{
-	uint16_t len = reading(codec) ? 0 : (uint16_t)strnlen(*text, LT_RECORD_MAX_STRING + 1);
-	const uint8_t *bytes = (const uint8_t *)*text;
-
-	code_u16(codec, &len);
-	if (!check(codec, len <= LT_RECORD_MAX_STRING, "a string is too long"))
-		return;
-	code_bytes(codec, &bytes, (size_t)len + 1);
-	if (!codec->error && bytes &&
-	    check(codec, memchr(bytes, 0, (size_t)len + 1) == bytes + len,
-		  "a string does not end where its length says"))
-		*text = (const char *)bytes;
-}
-
-/* Fields that came with a later minor version end a payload: older files lack them all. */
-static bool has_more(const struct codec *codec)
-{
-	return !reading(codec) || codec->at < codec->end;
-}
 
 /* count words of which the scratch has room for all. */
 static void code_words(struct codec *codec, const uint64_t **words, size_t count)
@@ -134,7 +31,8 @@ static void code_acquire(struct codec *codec, struct lt_event *event)
 	code_u64(codec, &event->acquire.id);
 	code_u64(codec, &event->acquire.size);
 	code_u64(codec, &event->acquire.stack_id);
-	check(codec, lt_decode_acquire_flags(event->flags), "its flags do not go together");
+	check(codec, lt_decode_acquire_flags(event->kind, event->flags),
+	      "its flags do not go together");
 }
 
 static void code_release(struct codec *codec, struct lt_event *event)
@@ -144,8 +42,8 @@ static void code_release(struct codec *codec, struct lt_event *event)
 		return;
 	code_u64(codec, &event->release.size);
 	code_u64(codec, &event->release.target);
-	check(codec, !event->release.target || event->type == LT_EVENT_RESTORE,
-	      "a release has a target");
+	check(codec, lt_decode_range(event->type, event->kind, event->flags, &event->release),
+	      "its range cannot be of its kind");
 }
 
 static void code_stack(struct codec *codec, struct lt_event *event)
@@ -296,6 +194,102 @@ static void code_end(struct codec *codec, struct lt_event *event)
 	check(codec, event->end.reason <= LT_END_TRUNCATED, "the reason of an end is unknown");
 }
 
+/* A value of an enum that ends at count; newer files may have more. */
+static bool code_enum(struct codec *codec, uint32_t *value, uint32_t first, uint32_t count,
+		      const char *error)
+{
+	code_u32(codec, value);
+	if (*value >= count && reading(codec) && codec->file->newer)
+		codec->unknown = true;
+	return !codec->unknown && check(codec, *value >= first && *value < count, error);
+}
+
+static bool code_listing(struct codec *codec, uint32_t *listing)
+{
+	return code_enum(codec, listing, LT_LISTING_NOWHERE + 1, LT_LISTINGS,
+			 "it is of no list that the kernel has");
+}
+
+/* In terms of this build.  LT_KIND_NONE: a kind that it does not know, or after an error. */
+static uint8_t code_item_kind(struct codec *codec, uint8_t kind)
+{
+	code_u8(codec, &kind);
+	if (!reading(codec))
+		return kind;
+	check(codec, codec->file->kind_listed[kind],
+	      "the kind of what is listed is not one that the file names");
+	return codec->file->kind[kind];
+}
+
+/* What is of unknown kinds is left out. */
+static void code_items(struct codec *codec, struct lt_event_census *census)
+{
+	struct lt_listed *to = codec->scratch ? codec->scratch->listed : NULL;
+	uint64_t next = census->low;
+	bool over = false; /* next would be above UINT64_MAX */
+
+	for (uint32_t i = 0; i < census->count && !codec->error; i++) {
+		struct lt_listed item = { 0 };
+
+		if (!reading(codec))
+			item = census->items[i];
+		code_u64(codec, &item.id);
+		code_u64(codec, &item.born_ns);
+		item.kind = code_item_kind(codec, item.kind);
+		check(codec, !over && item.id >= next && item.id <= census->high,
+		      "what is listed is not in order, or beyond the ends of the list");
+		over = item.id == UINT64_MAX;
+		next = item.id + 1;
+		if (reading(codec) && item.kind == LT_KIND_NONE)
+			continue;
+		check(codec, lt_kind_listing(item.kind) == census->listing,
+		      "what is listed belongs to another list");
+		if (to)
+			*to++ = item;
+	}
+	if (!to)
+		return;
+	census->items = codec->scratch->listed;
+	census->count = (uint32_t)(to - codec->scratch->listed);
+}
+
+static void code_census(struct codec *codec, struct lt_event *event)
+{
+	struct lt_event_census *census = &event->census;
+
+	if (!code_listing(codec, &census->listing))
+		return;
+	code_u32(codec, &census->count);
+	code_u64(codec, &census->from_ns);
+	code_u64(codec, &census->low);
+	code_u64(codec, &census->high);
+	if (check(codec, census->count <= LT_CENSUS_ITEMS, "a list has too many items") &&
+	    check(codec, census->low <= census->high, "a list ends before it starts"))
+		code_items(codec, census);
+}
+
+static void code_describe(struct codec *codec, struct lt_event *event)
+{
+	struct lt_event_describe *describe = &event->describe;
+
+	if (!code_listing(codec, &describe->listing))
+		return;
+	code_u64(codec, &describe->id);
+	code_u64(codec, &describe->key);
+	code_string(codec, &describe->type);
+	code_string(codec, &describe->name);
+	code_string(codec, &describe->local);
+	code_string(codec, &describe->state);
+}
+
+static void code_limit(struct codec *codec, struct lt_event *event)
+{
+	if (!code_enum(codec, &event->limit.which, 0, LT_LIMITS, "a limit is unknown"))
+		return;
+	code_u64(codec, &event->limit.used);
+	code_u64(codec, &event->limit.limit);
+}
+
 #define RELEASE_FLAGS (LT_WIRE_F_REALLOC | LT_WIRE_F_RANGE)
 #define ACQUIRE_FLAGS (RELEASE_FLAGS | LT_WIRE_F_PROTECT | LT_WIRE_F_CLASS)
 
@@ -319,6 +313,9 @@ static const struct row {
 	[LT_EVENT_END] = { code_end, false, 0 },
 	[LT_EVENT_UNSHARE] = { code_sample, false, 0 },
 	[LT_EVENT_GONE] = { code_sample, false, 0 }, /* nothing more to say */
+	[LT_EVENT_CENSUS] = { code_census, false, 0 },
+	[LT_EVENT_DESCRIBE] = { code_describe, false, 0 },
+	[LT_EVENT_LIMIT] = { code_limit, false, 0 },
 };
 
 static const struct row *row_of(uint16_t type)
@@ -459,15 +456,14 @@ int lt_codec_decode(uint8_t *data, size_t size, const struct lt_codec_file *file
 	if ((event->flags & ~row->flags) && !file->newer)
 		return -EBADMSG;
 	event->type = (uint8_t)type;
+	event->kind = file->kind[event->kind];
 	event->flags &= row->flags;
 	row->code(&codec, event);
 	check(&codec, codec.at == codec.end || file->newer, "it is longer than its type");
 	*why = codec.error;
 	if (codec.error)
 		return -EBADMSG;
-	if (row->has_kind && !(event->kind = file->kind[event->kind]))
-		return 1;
-	return 0;
+	return codec.unknown || (row->has_kind && event->kind == LT_KIND_NONE);
 }
 
 static const char *const counter_names[LT_COUNTER_COUNT] = {

@@ -27,6 +27,7 @@ struct lt_codec_file {
 struct lt_codec_scratch {
 	uint64_t words[LT_CODEC_WORDS];
 	struct lt_source_frame source_frames[LT_MAX_INLINE_DEPTH];
+	struct lt_listed listed[LT_CENSUS_ITEMS];
 };
 
 /* The file header into to.  Returns its size, or -EMSGSIZE. */

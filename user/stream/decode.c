@@ -8,7 +8,7 @@ static int fill_acquire(const void *data, size_t size, struct lt_event *event)
 {
 	const struct lt_wire_acquire *wire = data;
 
-	if (!lt_decode_acquire_flags(wire->header.flags))
+	if (!lt_decode_acquire_flags(wire->header.kind, wire->header.flags))
 		return -EBADMSG;
 	event->acquire = (struct lt_event_acquire){ wire->id, wire->size, wire->stack_id };
 	return 0;
@@ -26,10 +26,14 @@ static int fill_range(const void *data, size_t size, struct lt_event *event)
 {
 	const struct lt_wire_range *wire = data;
 
-	if (!(wire->header.flags & LT_WIRE_F_RANGE) ||
-	    (wire->target && wire->header.type != LT_WIRE_RANGE_RESTORE))
+	const struct lt_wire_header *header = &wire->header;
+	struct lt_event_release range = { wire->id, wire->size, wire->target };
+	uint8_t type = header->type == LT_WIRE_RANGE_RESTORE ? LT_EVENT_RESTORE : LT_EVENT_RELEASE;
+
+	if (!(header->flags & LT_WIRE_F_RANGE) ||
+	    !lt_decode_range(type, header->kind, header->flags, &range))
 		return -EBADMSG;
-	event->release = (struct lt_event_release){ wire->id, wire->size, wire->target };
+	event->release = range;
 	return 0;
 }
 

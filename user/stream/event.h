@@ -47,6 +47,9 @@ enum lt_event_type {
 	LT_EVENT_END = 23,      /* no more events of this process, and why */
 	LT_EVENT_UNSHARE = 25,  /* it has mapped other code: its MODULEs are its own from now on */
 	LT_EVENT_GONE = 24,     /* behind its END and last REPORT: the process is only summed up */
+	LT_EVENT_CENSUS = 26,   /* what the kernel lists: struct lt_event_census */
+	LT_EVENT_DESCRIBE = 27, /* what a listed resource is, when first told, and as it changes */
+	LT_EVENT_LIMIT = 28,    /* how far the process is from one of its limits */
 };
 
 struct lt_event_acquire {
@@ -155,6 +158,50 @@ struct lt_event_report {
 	bool final;
 };
 
+struct lt_listed {
+	uint64_t id;
+	uint64_t born_ns; /* by the clock of events; may be before the attach; 0: unknown */
+	uint8_t kind;     /* enum lt_kind */
+};
+
+/*
+ * All that the kernel listed with ids of [low, high].  A long listing comes in several of these,
+ * from low = 0 on; the last one has high = UINT64_MAX.
+ */
+#define LT_CENSUS_ITEMS 4096 /* of one event, at most */
+
+struct lt_event_census {
+	uint32_t listing; /* enum lt_listing, not NOWHERE */
+	uint32_t count;
+	uint64_t from_ns; /* before the kernel was asked: what happened later may not be in it */
+	uint64_t low, high;
+	const struct lt_listed *items; /* by ascending id */
+};
+
+struct lt_event_describe {
+	uint32_t listing;
+	uint64_t id;
+	uint64_t key;      /* thread: address of its start function; else 0 */
+	const char *type;  /* "TCP", "file", "pipe", "eventfd", "thread" ... */
+	const char *name;  /* remote end, path, name of the thread ...; "" none */
+	const char *local; /* socket: its own end; else "" */
+	const char *state; /* TCP state; else "" */
+};
+
+/* Values are in recordings: append-only. */
+enum lt_limit {
+	LT_LIMIT_DESCRIPTORS = 0,    /* RLIMIT_NOFILE */
+	LT_LIMIT_USER_THREADS = 1,   /* RLIMIT_NPROC; used: by all of its real user */
+	LT_LIMIT_CGROUP_THREADS = 2, /* pids.max of the nearest such group; used: by all in it */
+	LT_LIMIT_SYSTEM_THREADS = 3, /* kernel.threads-max or pid_max; used: by all processes */
+	LT_LIMITS
+};
+
+struct lt_event_limit {
+	uint32_t which; /* enum lt_limit */
+	uint64_t used, limit;
+};
+
 /* Values are in recordings: append-only. */
 enum lt_end_reason {
 	LT_END_DETACHED = 0,
@@ -187,6 +234,9 @@ struct lt_event {
 		struct lt_event_process process;
 		struct lt_event_report report;
 		struct lt_event_end end;
+		struct lt_event_census census;
+		struct lt_event_describe describe;
+		struct lt_event_limit limit;
 	};
 };
 

@@ -22,6 +22,7 @@
 #define LT_STREAM_RECORD_FORMAT_H
 
 #include "leaktrace/limits.h"
+#include "stream/event.h"
 
 /*
  * As in PNG: the line feed shows a transfer in text mode, ^Z stops "type" on a terminal, the zero
@@ -30,7 +31,7 @@
 #define LT_RECORD_MAGIC "LTREC\n\x1a"
 
 #define LT_RECORD_MAJOR 1
-#define LT_RECORD_MINOR 1
+#define LT_RECORD_MINOR 2
 
 #define LT_RECORD_FILE_HEADER 24
 #define LT_RECORD_HEADER      24
@@ -41,8 +42,12 @@
 #define LT_RECORD_MAX_STRING (LT_MAX_NAME + 64)
 #define LT_RECORD_MAX        (1 << 20) /* bytes of one payload */
 
-/* The largest payload is a symbol: each source frame has two strings, a line and a flag. */
+/*
+ * The largest payloads: of a symbol, whose source frames have two strings, a line and a flag, and
+ * of a census, whose items have an id, a time and a kind.
+ */
 _Static_assert(16 + LT_MAX_INLINE_DEPTH * (2 * (LT_RECORD_MAX_STRING + 3) + 5) <= LT_RECORD_MAX,
 	       "what may be written can be read");
+_Static_assert(32 + LT_CENSUS_ITEMS * 17 <= LT_RECORD_MAX, "what may be written can be read");
 
 #endif

@@ -112,7 +112,7 @@ static inline struct lt_report sample_report(void)
 			    .divided = true,
 			    .maps_tracked = true },
 		.live_bytes = 12 << 20,
-		.kinds = { { 5, 1262, 12 << 20 } },
+		.kinds = { { 5, 1262, 12 << 20, 5.2 * MIB } },
 		.growth_per_hour = 6 * MIB,
 		.leaking_growth_per_hour = 5.2 * MIB,
 		.leaking_memory_per_hour = 5.2 * MIB,
@@ -133,6 +133,181 @@ static inline struct lt_report sample_report(void)
 		.others = sample_others,
 		.other_count = 1,
 	};
+}
+
+/* A service that loses connections: what is lost together, and what it is. */
+
+static const struct lt_report_frame service_open[] = {
+	{ "__socket", "", 0, false, "/usr/lib/x86_64-linux-gnu/libc.so.6", 0x10a7b7, "" },
+	{ "connection_open", "/src/server/server.c", 88, false, "/usr/bin/server", 0x4321, "" },
+	{ "main", "/src/server/server.c", 200, false, "/usr/bin/server", 0x5321, "" },
+};
+
+static const struct lt_report_state service_states[] = { { "CLOSE_WAIT", 409 },
+							 { "ESTABLISHED", 3 } };
+static const struct lt_report_state service_waiting[] = { { "CLOSE_WAIT", 5 } };
+
+static const struct lt_report_group service_sockets[] = {
+	{ "TCP", "to", "10.0.0.5:5432", 412, service_states, 2, 10800 },
+	{ "TCP", "at", "[::1]:80", 5, service_waiting, 1, NAN },
+	{ "unix stream", "", "", 2, NULL, 0, 7 },
+};
+
+static const struct lt_report_group service_files[] = {
+	{ "file", "in", "/var/cache/\x1b[31mx\xff", 88, NULL, 0, 60 },
+	{ "eventfd", "", "", 1, NULL, 0, 60 },
+	{ "epoll", "", "", 2, NULL, 0, NAN },
+	{ "file", "", "/etc/passwd", 1, NULL, 0, NAN },
+	{ "fd", "", "", 4, NULL, 0, NAN },
+};
+
+static const struct lt_report_group service_threads[] = {
+	{ "thread", "running", "worker (http)", 412, NULL, 0, 10800 },
+};
+
+#define GROWING(verdict, growth)                                                                   \
+	{                                                                                          \
+		verdict, LT_REASON_PLATEAU, 1, 192, growth, (growth)*0.9, (growth)*1.1, 1, 48,     \
+			400, 0, 1e-6                                                               \
+	}
+
+static const struct lt_report_site service_sites[] = {
+	{ .kind = "socket",
+	  .unit = "",
+	  .stack_id = 1000,
+	  .live_count = 436,
+	  .live_size = 436,
+	  .acquired_count = 500,
+	  .acquired_size = 500,
+	  .released_count = 64,
+	  .released_size = 64,
+	  .peak_size = 436,
+	  .oldest_age_s = 10800,
+	  .seconds_to_limit = 720,
+	  .evidence = GROWING(LT_VERDICT_LEAKING, 34),
+	  .frames = service_open,
+	  .frame_count = 3,
+	  .stack_end = "",
+	  .groups = service_sockets,
+	  .group_count = 3,
+	  .group_rest = 17,
+	  .finding = 1 },
+	{ .kind = "heap",
+	  .unit = "bytes",
+	  .stack_id = 1001,
+	  .live_count = 10,
+	  .live_size = 4 << 20,
+	  .oldest_age_s = 100,
+	  .seconds_to_limit = 1e6,
+	  .evidence = GROWING(LT_VERDICT_LEAKING, 4 * MIB),
+	  .frames = sample_frames,
+	  .frame_count = 1,
+	  .stack_end = "" },
+	{ .kind = "thread",
+	  .unit = "",
+	  .stack_id = 1002,
+	  .live_count = 412,
+	  .live_size = 412,
+	  .oldest_age_s = 10800,
+	  .seconds_to_limit = NAN,
+	  .evidence = GROWING(LT_VERDICT_LEAKING, 33),
+	  .frames = service_open + 1,
+	  .frame_count = 2,
+	  .stack_end = "",
+	  .groups = service_threads,
+	  .group_count = 1,
+	  .finding = 1 },
+	{ .kind = "heap",
+	  .unit = "bytes",
+	  .stack_id = 1003,
+	  .live_count = 412,
+	  .live_size = 6 << 20,
+	  .oldest_age_s = 10800,
+	  .seconds_to_limit = 1e6,
+	  .evidence = GROWING(LT_VERDICT_SUSPECT, 3 * MIB),
+	  .frames = service_open + 1,
+	  .frame_count = 2,
+	  .stack_end = "",
+	  .finding = 1 },
+	{ .kind = "fd",
+	  .unit = "",
+	  .stack_id = 1,
+	  .live_count = 96,
+	  .live_size = 96,
+	  .oldest_age_s = 86400,
+	  .seconds_to_limit = NAN,
+	  .evidence = { LT_VERDICT_STABLE, LT_REASON_NO_GROWTH, 0, 48, 0, NAN, NAN, NAN, 12, 0, 0,
+			NAN },
+	  .stack_end = "from before the attach",
+	  .groups = service_files,
+	  .group_count = 5 },
+};
+
+static const struct lt_report_site service_others[] = {
+	{ .kind = "heap",
+	  .unit = "bytes",
+	  .live_count = 7,
+	  .live_size = 70,
+	  .acquired_count = 9,
+	  .acquired_size = 90,
+	  .released_count = 2,
+	  .released_size = 20,
+	  .stack_end = "" },
+	{ .kind = "socket",
+	  .unit = "",
+	  .live_count = 3,
+	  .live_size = 3,
+	  .acquired_count = 5,
+	  .acquired_size = 5,
+	  .released_count = 2,
+	  .released_size = 2,
+	  .stack_end = "" },
+};
+
+static const uint32_t service_members[] = { 0, 2, 3 };
+
+static const struct lt_report_finding service_findings[] = {
+	{ service_members, 3, 0.996, true, &service_open[1] },
+};
+
+static const struct lt_report_headroom service_headroom[] = {
+	{ "descriptors", "", "RLIMIT_NOFILE", "of the process", 812, 1024, 34, 720 },
+	{ "threads", "", "pids.max", "of its control group", 414, 1000, 33, 64000 },
+	{ "threads", "", "RLIMIT_NPROC", "of all processes of its user", 414, 31000, 33, 3e6 },
+	{ "memory", "bytes", "memory limit", "of its control group or the machine", 61 << 20,
+	  512 << 20, 7 * MIB, 230000 },
+};
+
+static inline struct lt_report service_report(void)
+{
+	struct lt_report report = sample_report();
+
+	report.kinds[0] = (struct lt_report_kind){ 4, 429, 10 << 20, 4 * MIB };
+	for (size_t i = 0; i < LT_KINDS; i++) {
+		if (lt_kind_infos[i].value == LT_KIND_SOCKET)
+			report.kinds[i] = (struct lt_report_kind){ 2, 439, 439, 34 };
+		if (lt_kind_infos[i].value == LT_KIND_FD)
+			report.kinds[i] = (struct lt_report_kind){ 1, 96, 96, 0 };
+		if (lt_kind_infos[i].value == LT_KIND_THREAD)
+			report.kinds[i] = (struct lt_report_kind){ 1, 412, 412, 1.2 };
+	}
+	report.listings[LT_LISTING_DESCRIPTORS] = (struct lt_model_listing){
+		.taken = true, .listed = 535, .tracked = 535, .before = 96
+	};
+	report.listings[LT_LISTING_THREADS] =
+		(struct lt_model_listing){ .taken = true, .listed = 412, .tracked = 412 };
+	report.headroom = service_headroom;
+	report.headroom_count = 4;
+	report.findings = service_findings;
+	report.finding_count = 1;
+	report.verdict_counts[LT_VERDICT_LEAKING] = 3;
+	report.verdict_counts[LT_VERDICT_SUSPECT] = 1;
+	report.sites = service_sites;
+	report.site_count = 5;
+	report.others = service_others;
+	report.other_count = 2;
+	report.site_total = 8;
+	return report;
 }
 
 #endif

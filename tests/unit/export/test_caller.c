@@ -79,6 +79,52 @@ static void the_caller_is_who_asked(void **state)
 	}
 }
 
+/* The C library's functions say how it was asked for, whatever their names; the program's do not. */
+static void the_c_library_asks_for_others(void **state)
+{
+	static const struct {
+		struct lt_report_frame frames[5];
+		uint32_t count, expected;
+	} stacks[] = {
+		{ { { .function = "__socket", .module = "/lib/x86_64-linux-gnu/libc.so.6" },
+		    { .function = "", .module = "/lib/x86_64-linux-gnu/libc.so.6" },
+		    { .function = "pool_get", .module = "/usr/bin/app" } },
+		  3,
+		  2 },
+		{ { { .function = "accept", .module = "/lib/ld-musl-x86_64.so.1" },
+		    { .function = "serve", .module = "/usr/bin/app" } },
+		  2,
+		  1 },
+		{ { { .function = "accept", .module = "/usr/lib/libpthread-2.31.so" },
+		    { .function = "accept", .module = "/usr/bin/app" },
+		    { .function = "main", .module = "/usr/bin/app" } },
+		  3,
+		  1 },
+		{ { { .function = "__clone3", .module = "/usr/lib/libc.so.6" },
+		    { .function = "create_thread", .module = "/usr/lib/libc.so.6" },
+		    { .function = "__pthread_create_2_1", .module = "/usr/lib/libc.so.6" },
+		    { .function = "std::thread::_M_start_thread(std::unique_ptr<std::thread::"
+				  "_State>, void (*)())",
+		      .module = "/usr/lib/libstdc++.so.6" },
+		    { .function = "Server::start()", .module = "/usr/bin/app" } },
+		  5,
+		  4 },
+		{ { { .function = "getline", .module = "/usr/lib/libcurl.so.4" } }, 1, 0 },
+		/* A thread of its own. */
+		{ { { .function = "fopen", .module = "/usr/lib/libc.so.6" },
+		    { .function = "start_thread", .module = "/usr/lib/libc.so.6" } },
+		  2,
+		  0 },
+	};
+
+	for (size_t i = 0; i < sizeof(stacks) / sizeof(stacks[0]); i++) {
+		struct lt_report_site site = { .frames = stacks[i].frames,
+					       .frame_count = stacks[i].count };
+
+		assert_ptr_equal(lt_caller_find(&site), &stacks[i].frames[stacks[i].expected]);
+	}
+}
+
 static void hostile_names(void **state)
 {
 	static const char *const names[] = {
@@ -136,6 +182,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_caller_is_who_asked),
+		cmocka_unit_test(the_c_library_asks_for_others),
 		cmocka_unit_test(hostile_names),
 		cmocka_unit_test(no_frames_no_caller),
 		cmocka_unit_test(addresses),

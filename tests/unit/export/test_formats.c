@@ -67,13 +67,104 @@ static void json_has_the_schema(void **state)
 	expect(&out, "\"seconds_to_limit\":null");
 	expect(&out, "\"other\":{\"sites\":2,\"live_bytes\":70,\"live_count\":7,");
 	expect(&out, "\"unknown_released\":17,\"repeated_released\":3,\"kinds\":{"
-		     "\"heap\":{\"sites\":5,\"live_count\":1262,\"live_bytes\":12582912},");
+		     "\"heap\":{\"sites\":5,\"live_count\":1262,\"live_bytes\":12582912,"
+		     "\"leaking_per_hour\":5452595.2},");
 	expect(&out, "\"collector\":{\"cpu_s\":2.5,\"rss_bytes\":35651584}");
 	expect(&out, "\"end\":{\"reason\":\"exited\",\"status\":0}}\n");
 	expect_valid_utf8(&out);
 	assert_ptr_equal(strchr(out.data, '\n'), out.data + out.len - 1);
 	for (size_t i = 0; i < LT_COUNTER_COUNT; i++)
 		expect(&out, lt_counter_infos[i].name);
+}
+
+static void json_says_what_resources_are(void **state)
+{
+	_lt_buf_ struct lt_buf out = { 0 };
+	struct lt_report report = service_report();
+
+	lt_export_json(&report, &out);
+	expect(&out, "\"seconds_to_limit\":720,\"groups\":[{\"type\":\"TCP\",\"relation\":\"to\","
+		     "\"what\":\"10.0.0.5:5432\",\"count\":412,\"states\":[{\"state\":"
+		     "\"CLOSE_WAIT\",\"count\":409},{\"state\":\"ESTABLISHED\",\"count\":3}],"
+		     "\"oldest_age_s\":10800},{\"type\":\"TCP\",\"relation\":\"at\",");
+	expect(&out, "{\"type\":\"unix stream\",\"relation\":null,\"what\":null,\"count\":2,"
+		     "\"states\":[],\"oldest_age_s\":7}],\"group_rest\":17,\"finding\":0,");
+	expect(&out, "\"what\":\"/var/cache/\\u001b[31mx\xef\xbf\xbd\"");
+	expect(&out, "\"groups\":[],\"group_rest\":0,\"finding\":null,");
+	expect(&out, "\"stack_end\":\"from before the attach\",\"frames\":[]");
+	expect(&out, "\"findings\":[{\"sites\":[0,2,3],\"correlation\":0.996,\"of_increases\":"
+		     "true,\"caller\":{\"func\":\"connection_open\",");
+	expect(&out, "\"headroom\":[{\"what\":\"descriptors\",\"limit\":\"RLIMIT_NOFILE\","
+		     "\"whose\":\"of the process\",\"unit\":null,\"used\":812,\"max\":1024,"
+		     "\"growth_per_hour\":34,\"seconds_left\":720},");
+	expect(&out, "\"unit\":\"bytes\",\"used\":63963136,");
+	expect(&out, "\"listings\":{\"descriptors\":{\"listed\":535,\"tracked\":535,\"unknown\":0,"
+		     "\"vanished\":0,\"came\":0,\"went\":0,\"before_attach\":96},\"threads\":{"
+		     "\"listed\":412,");
+	/* Things that are no bytes are in no sum of bytes. */
+	expect(&out,
+	       "\"other\":{\"sites\":3,\"live_bytes\":70,\"live_count\":10,"
+	       "\"acquired_count\":14,\"acquired_bytes\":90,\"released_count\":4,"
+	       "\"released_bytes\":20,\"kinds\":{\"heap\":{\"live_bytes\":70,\"live_count\":7,"
+	       "\"acquired_count\":9,\"acquired_bytes\":90,\"released_count\":2,"
+	       "\"released_bytes\":20},\"socket\":{\"live_bytes\":3,\"live_count\":3,");
+	expect_valid_utf8(&out);
+}
+
+static void json_of_nothing_new(void **state)
+{
+	struct lt_report_finding finding = { service_members, 2, NAN, false, NULL };
+	struct lt_report_headroom limit = service_headroom[0];
+	struct lt_report report = service_report();
+	_lt_buf_ struct lt_buf out = { 0 };
+
+	report.findings = &finding;
+	report.headroom = &limit;
+	report.headroom_count = 1;
+	limit.seconds_left = INFINITY;
+	report.listings[LT_LISTING_THREADS].taken = false;
+	lt_export_json(&report, &out);
+	expect(&out, "\"findings\":[{\"sites\":[0,2],\"correlation\":null,\"of_increases\":false,"
+		     "\"caller\":null}]");
+	expect(&out, "\"seconds_left\":null}],\"listings\":");
+	expect(&out, "\"threads\":null}");
+	lt_buf_clear(&out);
+	report = sample_report();
+	lt_export_json(&report, &out);
+	expect(&out, "\"findings\":[],\"headroom\":[],\"listings\":{\"descriptors\":null,"
+		     "\"threads\":null},");
+}
+
+static void prometheus_has_limits(void **state)
+{
+	struct lt_report_headroom limit = service_headroom[0];
+	struct lt_report report = service_report();
+	_lt_buf_ struct lt_buf out = { 0 };
+
+	report.listings[LT_LISTING_DESCRIPTORS].unknown = 2;
+	report.listings[LT_LISTING_DESCRIPTORS].vanished = 1;
+	lt_export_prometheus(&report, &out);
+	expect(&out, "\nleaktrace_listed{pid=\"4242\",listing=\"descriptors\"} 535\n"
+		     "leaktrace_listed{pid=\"4242\",listing=\"threads\"} 412\n");
+	expect(&out, "\nleaktrace_listing_difference{pid=\"4242\",listing=\"descriptors\"} 3\n"
+		     "leaktrace_listing_difference{pid=\"4242\",listing=\"threads\"} 0\n");
+	expect(&out, "\nleaktrace_headroom_used{pid=\"4242\",what=\"descriptors\",limit=\"RLIMIT_"
+		     "NOFILE\"} 812\n");
+	expect(&out, "\nleaktrace_headroom_limit{pid=\"4242\",what=\"threads\",limit=\"pids.max\"} "
+		     "1000\n");
+	expect(&out, "\nleaktrace_headroom_seconds{pid=\"4242\",what=\"memory\",limit=\"memory "
+		     "limit\"} 230000\n");
+	expect(&out, "\nleaktrace_findings{pid=\"4242\"} 1\n");
+	expect(&out, "\nleaktrace_site_growth_objects_per_second{pid=\"4242\",kind=\"socket\","
+		     "stack=\"00000000000003e8\",function=\"connection_open\"} 0.009444\n");
+	lt_buf_clear(&out);
+	limit.seconds_left = INFINITY;
+	report.headroom = &limit;
+	report.headroom_count = 1;
+	report.listings[LT_LISTING_THREADS].taken = false;
+	lt_export_prometheus(&report, &out);
+	expect(&out, "limit=\"RLIMIT_NOFILE\"} +Inf\n");
+	assert_null(strstr(out.data, "listing=\"threads\""));
 }
 
 /* A report in which nothing was ever observed. */
@@ -274,6 +365,7 @@ static struct lt_total total_of(const struct lt_total_process *processes, size_t
 		.interval_s = 10,
 		.process_count = count + 2,
 		.rss_growth_bytes = NAN,
+		.kinds = { { 5, 1262, 12 << 20, 3600 } },
 		.growth_per_hour = 3600,
 		.leaking_processes = 1,
 		.verdict_counts = { [LT_VERDICT_LEAKING] = 2 },
@@ -299,6 +391,8 @@ static void json_has_the_total(void **state)
 		     "\"time\":1763666794.25,\"interval_s\":10,\"elapsed_s\":252,\"session\":4242,"
 		     "\"process_count\":4,\"leaking_processes\":1,\"rss_bytes\":null,"
 		     "\"rss_growth_bytes\":null,\"growth_bytes_per_hour\":3600,");
+	expect(&out, "\"unknown_released\":0,\"kinds\":{\"heap\":{\"sites\":5,\"live_count\":1262,"
+		     "\"live_bytes\":12582912,\"leaking_per_hour\":3600},");
 	expect(&out, "\"verdicts\":{\"leaking\":2,");
 	expect(&out, "\"collector\":{\"cpu_s\":2.5,\"rss_bytes\":null}");
 	expect(&out,
@@ -382,7 +476,7 @@ static void check_with_promtool(const char *text, size_t len, const char *argume
 static void promtool_accepts(void **state)
 {
 	_lt_buf_ struct lt_buf out = { 0 };
-	struct lt_report report = sample_report();
+	struct lt_report report = sample_report(), service = service_report();
 	struct lt_report empty = { .rss_growth_bytes = NAN,
 				   .explained_ratio = NAN,
 				   .target = { 1, 1, "", "", "", 0 } };
@@ -391,6 +485,9 @@ static void promtool_accepts(void **state)
 	struct lt_total total = total_of(NULL, 0);
 
 	lt_export_prometheus(&report, &out);
+	check_with_promtool(out.data, out.len, "check metrics");
+	lt_buf_clear(&out);
+	lt_export_prometheus(&service, &out);
 	check_with_promtool(out.data, out.len, "check metrics");
 	lt_buf_clear(&out);
 	lt_export_prometheus(&empty, &out);
@@ -411,6 +508,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_has_the_schema),
+		cmocka_unit_test(json_says_what_resources_are),
+		cmocka_unit_test(json_of_nothing_new),
+		cmocka_unit_test(prometheus_has_limits),
 		cmocka_unit_test(the_unknown_is_null),
 		cmocka_unit_test(the_unknown_has_no_series),
 		cmocka_unit_test(others_have_no_counters),

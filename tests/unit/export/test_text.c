@@ -10,34 +10,16 @@
 
 #include "base/utf8.h"
 #include "export/export.h"
+#include "unit/export/render.h"
 #include "unit/export/sample.h"
-
-static char *render(const struct lt_report *report, bool color, bool verbose, unsigned int columns)
-{
-	struct lt_text_style style = { color, verbose, columns };
-	struct lt_buf out = { 0 };
-
-	lt_export_text(report, &style, &out);
-	assert_int_equal(lt_buf_error(&out), 0);
-	return out.data;
-}
-
-static void expect(char *text, const char *part)
-{
-	if (!strstr(text, part))
-		fail_msg("no \"%s\" in:\n%s", part, text);
-}
 
 #define FRAME "     " /* what the lines of a stack begin with: whole, where all is wanted */
 
-static void no_line_exceeds_the_terminal(void **state)
+static void check_widths(const struct lt_report *report)
 {
-	struct lt_report report = sample_report();
-
-	report.final = true;
 	for (unsigned int columns = 60; columns < 260; columns += 7)
 		for (int mode = 0; mode < 4; mode++) {
-			char *text = render(&report, mode & 1, mode & 2, columns), *rest = text,
+			char *text = render(report, mode & 1, mode & 2, columns), *rest = text,
 			     *line;
 
 			while ((line = strsep(&rest, "\n")))
@@ -46,6 +28,15 @@ static void no_line_exceeds_the_terminal(void **state)
 					fail_msg("%u columns: %s", columns, line);
 			free(text);
 		}
+}
+
+static void no_line_exceeds_the_terminal(void **state)
+{
+	struct lt_report report = sample_report(), service = service_report();
+
+	report.final = true;
+	check_widths(&report);
+	check_widths(&service);
 }
 
 static void names_the_leak(void **state)
@@ -277,7 +268,7 @@ static void the_growth_is_divided(void **state)
 	report.explained_ratio = 1.3;
 	for (size_t i = 0; i < LT_KINDS; i++)
 		if (lt_kind_infos[i].value == LT_KIND_MMAP)
-			report.kinds[i] = (struct lt_report_kind){ 1, 2, 8 << 20 };
+			report.kinds[i] = (struct lt_report_kind){ 1, 2, 8 << 20, 0 };
 	text = render(&report, false, false, 200);
 	expect(text, "tracked live 12.0 MiB in 1,262 blocks, 8.0 MiB in 2 mappings\n"
 		     "explained, about 11.8 MiB, more than the growth: 11.0 MiB heap, 512 KiB");
@@ -319,6 +310,9 @@ static struct lt_total sample_total(void)
 		.rss_bytes = 61 << 20,
 		.rss_growth_bytes = 12 << 20,
 		.live_bytes = 12 << 20,
+		.kinds = { { 5, 1262, 12 << 20, 5.2 * MIB },
+			   [2] = { 2, 412, 412, 34.4 },
+			   [3] = { 1, 35, 35, 0 } },
 		.leaking_growth_per_hour = 5.2 * MIB,
 		.leaking_processes = 1,
 		.verdict_counts = { 0, 1, 0, 1, 2 },
@@ -341,12 +335,13 @@ static char *render_total(const struct lt_total *total, bool color, unsigned int
 static void the_total_ranks_processes(void **state)
 {
 	struct lt_total total = sample_total();
-	char *text = render_total(&total, false, 120);
+	char *text = render_total(&total, false, 160);
 
 	expect(text, "leaktrace total of 5 processes  report 3 after 4 min 12 s  19:26:34Z\n"
 		     "RSS 61.0 MiB, +12.0 MiB since the attach (what processes share counts in "
-		     "each); tracked live 12.0 MiB\n"
-		     "2 sites leaking in 1 process: 5.2 MiB/h; 1 suspect\n\n"
+		     "each); tracked live 12.0 MiB in 1,262 blocks, 412 sockets, 35 other "
+		     "descriptors\n"
+		     "2 sites leaking in 1 process: 5.2 MiB/h, 34 sockets/h; 1 suspect\n\n"
 		     "    pid  verdict    leaks      live        growth        RSS  process\n"
 		     "   4242  LEAKING        2  12.0 MiB    +6.0 MiB/h   61.0 MiB  ng\xef\xbf\xbd["
 		     "31minx\xef\xbf\xbd, 7 inside, child of 4200\n"
@@ -382,7 +377,7 @@ static void the_total_of_none(void **state)
 	char *text = render_total(&total, false, 80);
 
 	expect(text, "leaktrace total of 0 processes  report 0 after 0 s");
-	expect(text, "\ntracked live 0 B\nwatching: first verdicts after 48 s\n"
+	expect(text, "\ntracked live 0 B in 0 blocks\nwatching: first verdicts after 48 s\n"
 		     "1 more process ended: 0 acquired, 0 released\n\n");
 	assert_null(strstr(text, "verdict "));
 	assert_null(strstr(text, "RSS"));
@@ -410,6 +405,9 @@ static void things_have_their_names(void **state)
 		{ "heap", "bytes", "5.0 MiB in 1,240 blocks" },
 		{ "mmap", "bytes", "5.0 MiB in 1,240 mappings" },
 		{ "socket", "", "  1,240 sockets" },
+		{ "fd", "", "  1,240 descriptors" },
+		{ "thread", "", "  1,240 threads" },
+		{ "stack", "bytes", "5.0 MiB in 1,240 thread stacks" },
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -463,7 +461,7 @@ static void more_than_the_growth(void **state)
 	report.memory.parts[LT_MEMORY_MAPPINGS] = NAN;
 	report.memory.parts[LT_MEMORY_STACKS] = 0;
 	text = render(&report, false, false, 160);
-	expect(text, "1,262 blocks: more than the growth (reused or untouched pages)\n");
+	expect(text, "1,262 blocks (more than the growth: reused or untouched pages)\n");
 	assert_null(strstr(text, "131"));
 	free(text);
 }

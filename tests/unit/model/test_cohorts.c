@@ -84,8 +84,12 @@ static void run(uint64_t seed, uint32_t usual_gap_s, uint32_t long_gap_s, size_t
 		else if (pick < 32)
 			reference->now_s += (uint32_t)(random % (long_gap_s + 1));
 		for (unsigned int i = 0; i < random % 5 && reference->count < RESOURCES; i++) {
-			lt_cohorts_born(&cohorts, reference->now_s);
-			reference->births[reference->count++] = reference->now_s;
+			/* Most are new; some were found late. */
+			uint32_t birth_s = (random >> 56) % 16 ? reference->now_s
+							       : reference->now_s / 2;
+
+			lt_cohorts_born(&cohorts, birth_s, reference->now_s);
+			reference->births[reference->count++] = birth_s;
 		}
 		for (unsigned int i = 0; i < random / 8 % 5 && reference->count; i++) {
 			uint32_t died_s = reference->now_s;
@@ -126,8 +130,8 @@ static void test_saturation(void **state)
 		cohorts.alive[0][second] = UINT32_MAX - 1;
 		cohorts.alive_total[0] += UINT32_MAX - 1;
 	}
-	lt_cohorts_born(&cohorts, 3);
-	lt_cohorts_born(&cohorts, 3); /* one too many */
+	lt_cohorts_born(&cohorts, 3, 3);
+	lt_cohorts_born(&cohorts, 3, 3); /* one too many */
 	assert_int_equal(cohorts.alive[0][3], UINT32_MAX);
 	lt_cohorts_roll(&cohorts, 20);
 	assert_int_equal(lt_cohorts_alive_above(&cohorts, 0), UINT32_MAX);
@@ -151,7 +155,7 @@ static void test_extremes(void **state)
 	struct lt_cohorts cohorts = { 0 };
 
 	for (uint32_t second = 0; second <= 100; second++)
-		lt_cohorts_born(&cohorts, second);
+		lt_cohorts_born(&cohorts, second, second);
 	lt_cohorts_died(&cohorts, 100, 101); /* no survivor */
 	check_extremes(&cohorts, 0, 0, 0);
 	lt_cohorts_died(&cohorts, 70, 101);

@@ -99,6 +99,7 @@ static void check(const struct lt_model *model)
 {
 	const struct lt_model_totals *totals = lt_model_totals(model);
 	uint64_t acquired = 0, released = 0, live = 0, live_size = 0, mapped[LT_RANGE_CLASSES];
+	uint64_t plain_size = 0;
 
 	for (size_t i = 0; i < lt_model_site_count(model); i++) {
 		const struct lt_site *site = lt_model_site(model, i);
@@ -114,12 +115,15 @@ static void check(const struct lt_model *model)
 		released += site->released_count;
 		live += site->live_count;
 		live_size += site->live_size;
+		plain_size += site->kind == LT_KIND_MMAP ? site->live_size : 0;
 	}
 	assert_int_equal(totals->acquired_count, acquired);
 	assert_int_equal(totals->released_count, released);
 	assert_int_equal(totals->live_count, live);
 	assert_int_equal(totals->live_size, live_size);
-	assert_int_equal(totals->mapped_size[LT_RANGE_PLAIN], live_size);
+	assert_int_equal(totals->mapped_size[LT_RANGE_PLAIN], plain_size);
+	/* Those of old recordings have no site. */
+	assert_true(totals->mapped_size[LT_RANGE_STACK] >= live_size - plain_size);
 	lt_model_mapped(model, 0, UINT64_MAX, mapped);
 	assert_memory_equal(mapped, totals->mapped_size, sizeof(mapped));
 }
@@ -248,6 +252,41 @@ static void test_classes_are_no_sites(void **state)
 	assert_int_equal(lt_model_totals(model)->live_count, 1);
 }
 
+static void test_stacks_are_of_a_site(void **state)
+{
+	struct lt_model *model = *state;
+	const uint8_t stack = LT_WIRE_CLASS_FLAG(LT_RANGE_STACK);
+	uint32_t births[2];
+
+	map(model, 0, 4, 7);
+	second = 3;
+	map_as(model, stack, 10, 8, 7); /* the same caller: another kind, another site */
+	second = 5;
+	map_as(model, stack, 20, 8, 7);
+	map_as(model, stack, 30, 2, 0); /* of an old recording */
+	expect_class(model, LT_RANGE_STACK, 18);
+	assert_int_equal(lt_model_site_count(model), 2);
+	assert_int_equal(lt_model_site(model, 1)->kind, LT_KIND_STACK);
+	assert_int_equal(lt_model_site(model, 1)->stack_id, 7);
+	expect_site(model, 0, 1, 4, 0);
+	expect_site(model, 1, 2, 16, 0);
+	lt_model_oldest(model, births);
+	assert_int_equal(births[1], 3);
+	protect(model, false, 10, 8, 8); /* its guard page is let go, or moved */
+	protect(model, true, 20, 1, 8);
+	expect_site(model, 1, 2, 16, 0);
+	assert_int_equal(lt_model_site_count(model), 2);
+	unmap(model, 10, 8);
+	restore(model, 10, 8, 10);
+	expect_site(model, 1, 2, 16, 0);
+	unmap(model, 10, 8);
+	unmap(model, 20, 2);
+	unmap(model, 30, 2);
+	expect_site(model, 1, 1, 6, 1);
+	expect_class(model, LT_RANGE_STACK, 6);
+	assert_int_equal(lt_model_totals(model)->unknown_released, 0);
+}
+
 static void test_protection(void **state)
 {
 	struct lt_model *model = *state;
@@ -369,7 +408,7 @@ static void test_random(void **state)
 			break;
 		default: /* mmap MAP_FIXED */
 			unmap(model, start, size);
-			map_as(model, LT_WIRE_CLASS_FLAG(class), start, size, random >> 60);
+			map_as(model, LT_WIRE_CLASS_FLAG(class), start, size, 1 + (random >> 60));
 			memset(plain + start, 1 + class, size);
 		}
 		memset(sums, 0, sizeof(sums));
@@ -378,6 +417,8 @@ static void test_random(void **state)
 				sums[plain[i] - 1] += PAGE;
 		check(model);
 		assert_memory_equal(sums, lt_model_totals(model)->mapped_size, sizeof(sums));
+		assert_int_equal(lt_model_totals(model)->live_size,
+				 sums[LT_RANGE_PLAIN] + sums[LT_RANGE_STACK]);
 	}
 	assert_int_equal(lt_model_totals(model)->address_reused, 0);
 	assert_int_equal(lt_model_totals(model)->restore_missed, 0);
@@ -391,6 +432,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_moved_mappings_keep_their_site, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_classes_are_no_sites, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stacks_are_of_a_site, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_protection, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_ranges, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_undo_is_bounded, setup, teardown),

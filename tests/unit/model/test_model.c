@@ -278,6 +278,58 @@ static void test_time(void **state)
 	check(model);
 }
 
+/* What the kernel lists goes its own way, whatever the flags say; all are counted alike. */
+static void test_listed_kinds(void **state)
+{
+	static const uint8_t kinds[] = { LT_KIND_SOCKET, LT_KIND_FD, LT_KIND_THREAD };
+	struct lt_model *model = *state;
+	const struct lt_listed item = { .id = 7, .kind = LT_KIND_FD };
+	struct lt_event event = { .time_ns = START_NS + 9 * S };
+	uint32_t births[5];
+
+	acquire(model, 3, HEAP, 5, 100, 1);
+	for (size_t i = 0; i < sizeof(kinds); i++) {
+		event.type = LT_EVENT_ACQUIRE;
+		event.kind = kinds[i];
+		event.flags = LT_WIRE_F_RANGE;
+		event.acquire = (struct lt_event_acquire){ 5 + i, 1, 300 };
+		assert_int_equal(lt_model_apply(model, &event), 0);
+	}
+	check(model);
+	assert_int_equal(lt_model_totals(model)->live_count, 4);
+	assert_int_equal(lt_model_totals(model)->mapped_size[LT_RANGE_PLAIN], 0);
+	lt_model_oldest(model, births);
+	assert_int_equal(births[0], 3);
+	assert_int_equal(births[3], 9);
+	event = (struct lt_event){ .type = LT_EVENT_RELEASE,
+				   .kind = LT_KIND_FD,
+				   .flags = LT_WIRE_F_REALLOC,
+				   .time_ns = START_NS + 10 * S,
+				   .release = { 5 } };
+	assert_int_equal(lt_model_apply(model, &event), 0);
+	assert_int_equal(lt_model_site(model, 0)->live_count, 1); /* the block stays */
+	assert_int_equal(lt_model_site(model, 1)->live_count, 0);
+	event.type = LT_EVENT_RESTORE;
+	assert_int_equal(lt_model_apply(model, &event), 0);
+	assert_int_equal(lt_model_site(model, 1)->live_count, 1);
+	event = (struct lt_event){ .type = LT_EVENT_CENSUS, .time_ns = START_NS + 20 * S };
+	event.census = (struct lt_event_census){
+		LT_LISTING_DESCRIPTORS, 1, event.time_ns, 0, UINT64_MAX, &item
+	};
+	assert_int_equal(lt_model_apply(model, &event), 0);
+	assert_int_equal(lt_model_listing(model, LT_LISTING_DESCRIPTORS)->tracked, 2);
+	assert_int_equal(lt_model_listing(model, LT_LISTING_DESCRIPTORS)->vanished, 2);
+	assert_false(lt_model_listing(model, LT_LISTING_THREADS)->taken);
+	lt_model_roll(model, START_NS + 100 * S);
+	assert_int_equal(lt_cohorts_alive_above(&lt_model_site(model, 3)->cohorts, 0), 1);
+	check(model);
+	event.type = LT_EVENT_SAMPLE; /* not for the model */
+	assert_int_equal(lt_model_apply(model, &event), 0);
+	event.type = UINT8_MAX;
+	assert_int_equal(lt_model_apply(model, &event), 0);
+	check(model);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -293,6 +345,7 @@ int main(void)
 		TEST(test_stacks),
 		TEST(test_sites_full),
 		TEST(test_time),
+		TEST(test_listed_kinds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

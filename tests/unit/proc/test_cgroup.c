@@ -46,6 +46,18 @@ static int setup(void **state)
 	put("/memory/v1/memory.usage_in_bytes", "4000\n");
 	put("/memory/memory.limit_in_bytes", "9223372036854771712\n");
 	put("/memory/memory.usage_in_bytes", "4000\n");
+	put("/a/b/c/pids.max", "40\n");
+	put("/a/b/c/pids.current", "5\n");
+	put("/a/b/pids.max", "max\n");
+	put("/a/b/pids.current", "90\n");
+	put("/a/pids.max", "100\n");
+	put("/a/pids.current", "95\n");
+	put("/full/pids.max", "10\n");
+	put("/full/pids.current", "12\n");
+	put("/odd/pids.max", "ten\n");
+	put("/odd/pids.current", "\n");
+	put("/pids/v1/pids.max", "70\n");
+	put("/pids/v1/pids.current", "7\n");
 	return 0;
 }
 
@@ -88,9 +100,38 @@ static void test_limits(void **state)
 	}
 }
 
+static void test_threads(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t used, limit; /* 0: none */
+	} groups[] = {
+		{ "0::/a/b/c\n", 95, 100 }, /* the ancestor has the least room */
+		{ "0::/full\n", 12, 10 },   /* moved there, not born there */
+		{ "0::/odd\n", 0, 0 },
+		{ "0::/\n", 0, 0 },
+		{ "0::/../a\n", 0, 0 },
+		{ "4:pids:/v1\n0::/\n", 7, 70 },
+		{ "4:pids:/v1\n0::/a\n", 95, 100 },
+		{ "4:cpu,pids:/v1/gone\n", 7, 70 },
+		{ "4:cpu:/v1\n", 0, 0 },
+		{ "", 0, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		uint64_t used = 0, limit = 0;
+
+		assert_int_equal(lt_cgroup_threads(groups[i].text, root, &used, &limit),
+				 groups[i].limit != 0);
+		assert_int_equal(used, groups[i].used);
+		assert_int_equal(limit, groups[i].limit);
+	}
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_limits) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_limits),
+					    cmocka_unit_test(test_threads) };
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -10,12 +10,14 @@
 
 #include "report/report.h"
 
-#define NS 1000000000ULL
+#define NS        1000000000ULL
+#define SITES_MAX 8
+#define STACK_ID  0x100 /* the first one's: small ones have a meaning */
 
 struct scene {
 	struct lt_model *model;
 	struct lt_symbol_store *symbols;
-	struct lt_evidence evidence[3];
+	struct lt_evidence evidence[SITES_MAX];
 	struct lt_event_target target;
 	struct lt_event_process first, now;
 	uint64_t counters[LT_COUNTER_COUNT];
@@ -27,11 +29,11 @@ static void acquire(struct scene *scene, uint64_t id, uint64_t size, uint64_t st
 	struct lt_event event = { .type = LT_EVENT_ACQUIRE,
 				  .kind = LT_KIND_HEAP,
 				  .time_ns = 100 * NS,
-				  .acquire = { id, size, stack } };
+				  .acquire = { id, size, STACK_ID + stack } };
 	uint64_t frames[] = { 0x1000 + stack * 16, 0x9000 };
 	struct lt_event told = { .type = LT_EVENT_STACK,
 				 .time_ns = 100 * NS,
-				 .stack = { stack, frames, 2, LT_STACK_NO_FRAME } };
+				 .stack = { STACK_ID + stack, frames, 2, LT_STACK_NO_FRAME } };
 
 	assert_int_equal(lt_model_apply(scene->model, &event), 0);
 	assert_int_equal(lt_model_apply(scene->model, &told), 0);
@@ -235,6 +237,180 @@ static void mappings_explain_growth_too(void **state)
 	lt_report_free(report);
 }
 
+/* One more site, whose resources are listed by the kernel. */
+static void acquire_listed(struct scene *scene, uint8_t kind, uint64_t id, uint64_t stack)
+{
+	struct lt_event event = { .type = LT_EVENT_ACQUIRE,
+				  .kind = kind,
+				  .time_ns = 110 * NS,
+				  .acquire = { id, 1, stack } };
+
+	assert_int_equal(lt_model_apply(scene->model, &event), 0);
+}
+
+static void describe(struct scene *scene, uint32_t listing, uint64_t id, uint64_t key,
+		     const char *type, const char *name)
+{
+	struct lt_event event = { .type = LT_EVENT_DESCRIBE,
+				  .time_ns = 110 * NS,
+				  .describe = { listing, id, key, type, name, "", "" } };
+
+	assert_int_equal(lt_model_apply(scene->model, &event), 0);
+}
+
+static size_t kind_of(uint8_t value)
+{
+	size_t i = 0;
+
+	while (lt_kind_infos[i].value != value)
+		i++;
+	return i;
+}
+
+static void leaks(struct scene *scene, size_t site, double growth)
+{
+	scene->evidence[site] = (struct lt_evidence){ .verdict = LT_VERDICT_LEAKING,
+						      .growth_per_hour = growth };
+}
+
+static void bytes_and_numbers_take_turns(void **state)
+{
+	struct scene *scene = *state;
+	struct lt_report *report;
+
+	acquire_listed(scene, LT_KIND_SOCKET, 7, 20);
+	acquire_listed(scene, LT_KIND_THREAD, 8, 21);
+	leaks(scene, 0, 1000);
+	leaks(scene, 2, 2000);
+	leaks(scene, 3, 5);
+	leaks(scene, 4, 6);
+	scene->input.top = 5;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_int_equal(report->sites[0].live_size, 2 << 20); /* 1 MiB/h */
+	assert_string_equal(report->sites[1].kind, "thread");
+	assert_int_equal(report->sites[2].live_size, 3 << 20);
+	assert_string_equal(report->sites[3].kind, "socket");
+	assert_int_equal(report->sites[4].live_size, 1 << 20);
+	/* They are no bytes, and fill other limits. */
+	assert_int_equal(report->live_bytes, 6 << 20);
+	assert_true(report->growth_per_hour == (1 << 20) + 3000);
+	assert_true(report->leaking_growth_per_hour == (1 << 20) + 3000);
+	assert_true(report->leaking_memory_per_hour == (1 << 20) + 3000);
+	assert_true(report->kinds[kind_of(LT_KIND_HEAP)].leaking_per_hour == (1 << 20) + 3000);
+	assert_true(report->kinds[kind_of(LT_KIND_THREAD)].leaking_per_hour == 6);
+	assert_int_equal(report->kinds[kind_of(LT_KIND_SOCKET)].live_count, 1);
+	lt_report_free(report);
+}
+
+/* Seeded by the first census: with a phrase for a stack, and with an age of its own. */
+static void from_before_the_attach(void **state)
+{
+	static const struct lt_listed items[] = { { 0, 0, LT_KIND_FD },
+						  { 1, 30 * NS, LT_KIND_FD } };
+	struct lt_event census = { .type = LT_EVENT_CENSUS,
+				   .time_ns = 95 * NS,
+				   .census = { LT_LISTING_DESCRIPTORS, 2, 95 * NS, 0, UINT64_MAX,
+					       items } };
+	struct scene *scene = *state;
+	const struct lt_report_site *site;
+	struct lt_report *report;
+
+	assert_int_equal(lt_model_apply(scene->model, &census), 0);
+	describe(scene, LT_LISTING_DESCRIPTORS, 0, 0, "file", "/dev/null");
+	describe(scene, LT_LISTING_DESCRIPTORS, 1, 0, "file", "/dev/null");
+	scene->input.top = SITES_MAX;
+	leaks(scene, 3, 1);
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	site = &report->sites[1];
+	assert_string_equal(site->kind, "fd");
+	assert_int_equal(site->stack_id, LT_STACK_FROM_BEFORE);
+	assert_int_equal(site->frame_count, 0);
+	assert_string_equal(site->stack_end, "from before the attach, or inherited");
+	assert_true(site->oldest_age_s == 100);
+	assert_int_equal(site->group_count, 1);
+	assert_string_equal(site->groups[0].what, "/dev/null");
+	assert_int_equal(site->groups[0].count, 2);
+	assert_true(report->listings[LT_LISTING_DESCRIPTORS].taken);
+	assert_int_equal(report->listings[LT_LISTING_DESCRIPTORS].listed, 2);
+	assert_int_equal(report->listings[LT_LISTING_DESCRIPTORS].before, 2);
+	assert_false(report->listings[LT_LISTING_THREADS].taken);
+	lt_report_free(report);
+}
+
+static void made_by_no_call_that_is_followed(void **state)
+{
+	struct scene *scene = *state;
+	struct lt_report *report;
+
+	acquire_listed(scene, LT_KIND_FD, 9, LT_STACK_UNSEEN);
+	acquire_listed(scene, LT_KIND_FD, 10, 0x123456789); /* its stack is yet to come */
+	scene->input.top = SITES_MAX;
+	leaks(scene, 3, 2);
+	leaks(scene, 4, 1);
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_int_equal(report->sites[1].stack_id, LT_STACK_UNSEEN);
+	assert_string_equal(report->sites[1].stack_end,
+			    "no call that is followed made them (io_uring, ioctl, ...)");
+	assert_int_equal(report->sites[2].stack_id, 0x123456789);
+	assert_string_equal(report->sites[2].stack_end, "stack not received");
+	lt_report_free(report);
+}
+
+static void limits_and_what_leaks_towards_them(void **state)
+{
+	struct lt_event_limit limits[LT_LIMITS] = { [LT_LIMIT_DESCRIPTORS] = { LT_LIMIT_DESCRIPTORS,
+									       0, 101 } };
+	struct scene *scene = *state;
+	struct lt_report *report;
+
+	acquire_listed(scene, LT_KIND_SOCKET, 7, 20);
+	leaks(scene, 3, 50);
+	scene->input.limits = limits;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_string_equal(report->sites[1].kind, "socket");
+	assert_true(report->sites[1].seconds_to_limit == 7200);
+	assert_int_equal(report->headroom_count, 2);
+	assert_string_equal(report->headroom[0].what, "memory"); /* in 7200 s as well: fuller */
+	assert_true(report->headroom[0].seconds_left == 7200);
+	assert_string_equal(report->headroom[1].what, "descriptors");
+	assert_int_equal(report->headroom[1].used, 1);
+	assert_true(report->headroom[1].seconds_left == 7200);
+	lt_report_free(report);
+}
+
+static void what_rises_in_step_is_one_finding(void **state)
+{
+	struct lt_history *histories[4];
+	struct lt_sample sample = { 0 };
+	struct scene *scene = *state;
+	struct lt_report *report;
+
+	acquire_listed(scene, LT_KIND_SOCKET, 7, 20);
+	leaks(scene, 3, 50);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(lt_history_new(&histories[i]), 0);
+	for (uint32_t second = 1; second <= LT_HISTORY_POINTS; second++) {
+		sample.live_size += second * second % 7;
+		for (size_t i = 0; i < 4; i++)
+			assert_int_equal(lt_history_sample(histories[i], second, &sample), 0);
+	}
+	scene->input.histories = (const struct lt_history *const *)histories;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_int_equal(report->finding_count, 1);
+	assert_int_equal(report->findings[0].site_count, 2);
+	assert_int_equal(report->findings[0].sites[0], 0);
+	assert_int_equal(report->findings[0].sites[1], 1);
+	assert_int_equal(report->sites[0].finding, 1);
+	assert_int_equal(report->sites[1].finding, 1);
+	lt_report_free(report);
+	scene->input.top = 1; /* what is not shown takes no part */
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_int_equal(report->finding_count, 0);
+	lt_report_free(report);
+	for (size_t i = 0; i < 4; i++)
+		lt_history_free(histories[i]);
+}
+
 static void a_born_process_has_another_number(void **state)
 {
 	struct scene *scene = *state;
@@ -316,6 +492,20 @@ static void asks_for_unknown_addresses_of_the_top(void **state)
 	assert_int_equal(lt_report_wanted(&scene->input, count_wanted, wanted), -77);
 }
 
+static void asks_for_start_functions(void **state)
+{
+	struct scene *scene = *state;
+	uint64_t before[3] = { 0 }, wanted[3] = { 0 };
+
+	acquire_listed(scene, LT_KIND_THREAD, 55, 20);
+	leaks(scene, 3, 1);
+	assert_int_equal(lt_report_wanted(&scene->input, count_wanted, before), 0);
+	describe(scene, LT_LISTING_THREADS, 55, 0x1abc, "thread", "worker");
+	assert_int_equal(lt_report_wanted(&scene->input, count_wanted, wanted), 0);
+	assert_int_equal(wanted[0], before[0] + 1);
+	assert_int_equal(wanted[1], before[1] ^ 0x1abc);
+}
+
 /* Looked up in vain before its module was known: asked again once it is. */
 static void asks_again_when_a_module_appears(void **state)
 {
@@ -349,6 +539,12 @@ int main(void)
 		TEST(asks_again_when_a_module_appears),
 		TEST(frames_are_expanded),
 		TEST(asks_for_unknown_addresses_of_the_top),
+		TEST(asks_for_start_functions),
+		TEST(bytes_and_numbers_take_turns),
+		TEST(from_before_the_attach),
+		TEST(made_by_no_call_that_is_followed),
+		TEST(limits_and_what_leaks_towards_them),
+		TEST(what_rises_in_step_is_one_finding),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

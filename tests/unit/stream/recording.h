@@ -10,9 +10,9 @@
 #include "stream/replay.h"
 
 static const uint8_t all_types[] = {
-	LT_EVENT_TARGET,  LT_EVENT_MODULE,  LT_EVENT_STACK,  LT_EVENT_ACQUIRE,
-	LT_EVENT_RELEASE, LT_EVENT_RESTORE, LT_EVENT_SYMBOL, LT_EVENT_COUNTERS,
-	LT_EVENT_PROCESS, LT_EVENT_SAMPLE,  LT_EVENT_REPORT, LT_EVENT_END,
+	LT_EVENT_TARGET,  LT_EVENT_MODULE, LT_EVENT_STACK,    LT_EVENT_ACQUIRE,  LT_EVENT_RELEASE,
+	LT_EVENT_RESTORE, LT_EVENT_SYMBOL, LT_EVENT_COUNTERS, LT_EVENT_PROCESS,  LT_EVENT_SAMPLE,
+	LT_EVENT_REPORT,  LT_EVENT_END,    LT_EVENT_CENSUS,   LT_EVENT_DESCRIBE, LT_EVENT_LIMIT,
 };
 #define ALL_TYPES sizeof(all_types)
 
@@ -21,6 +21,7 @@ struct maker {
 	uint64_t words[LT_MAX_FRAMES + LT_COUNTER_COUNT];
 	uint8_t bytes[LT_MAX_BUILD_ID];
 	struct lt_source_frame frames[LT_MAX_INLINE_DEPTH];
+	struct lt_listed listed[LT_CENSUS_ITEMS];
 	char text[2 * LT_MAX_INLINE_DEPTH + 4][64];
 	size_t texts;
 };
@@ -60,6 +61,30 @@ static inline struct lt_event_symbol maker_symbol(struct maker *maker, uint32_t 
 							     (uint32_t)maker_next(maker),
 							     maker_next(maker) & 1 };
 	return symbol;
+}
+
+/* What is listed need not reach the ends, but may. */
+static inline struct lt_event_census maker_census(struct maker *maker, uint32_t max)
+{
+	struct lt_event_census census = { 1 + maker_next(maker) % (LT_LISTINGS - 1),
+					  maker_next(maker) % (max + 1),
+					  maker_next(maker),
+					  maker_next(maker) >> 1,
+					  UINT64_MAX,
+					  maker->listed };
+	uint64_t id = census.low;
+
+	for (uint32_t i = 0; i < census.count; i++, id++) {
+		id += maker_next(maker) % 3;
+		maker->listed[i] = (struct lt_listed){ id, maker_next(maker),
+						       census.listing == LT_LISTING_THREADS
+							       ? LT_KIND_THREAD
+						       : maker_next(maker) & 1 ? LT_KIND_SOCKET
+									       : LT_KIND_FD };
+	}
+	if (census.count && maker_next(maker) & 1)
+		census.high = maker->listed[census.count - 1].id;
+	return census;
 }
 
 /* A random legal event of this type; it borrows from the maker until the next call. */
@@ -146,6 +171,24 @@ static inline struct lt_event make_event(struct maker *maker, uint8_t type, uint
 	case LT_EVENT_END:
 		event.end = (struct lt_event_end){ maker_next(maker) % (LT_END_TRUNCATED + 1),
 						   (int32_t)maker_next(maker) };
+		break;
+	case LT_EVENT_CENSUS:
+		event.census = maker_census(maker, max);
+		break;
+	case LT_EVENT_DESCRIBE:
+		event.describe = (struct lt_event_describe){
+			1 + maker_next(maker) % (LT_LISTINGS - 1),
+			maker_next(maker),
+			maker_next(maker),
+			maker_text(maker),
+			maker_text(maker),
+			maker_text(maker),
+			maker_text(maker),
+		};
+		break;
+	case LT_EVENT_LIMIT:
+		event.limit = (struct lt_event_limit){ maker_next(maker) % LT_LIMITS,
+						       maker_next(maker), maker_next(maker) };
 		break;
 	}
 	return event;
@@ -237,6 +280,32 @@ static inline void describe(struct lt_buf *out, const struct lt_event *event)
 		break;
 	case LT_EVENT_END:
 		lt_buf_printf(out, " %u %d", event->end.reason, event->end.status);
+		break;
+	case LT_EVENT_CENSUS:
+		put_words(out,
+			  (uint64_t[]){ event->census.listing, event->census.from_ns,
+					event->census.low, event->census.high },
+			  4);
+		for (uint32_t i = 0; i < event->census.count; i++) {
+			const struct lt_listed *item = &event->census.items[i];
+
+			put_words(out, (uint64_t[]){ item->id, item->born_ns, item->kind }, 3);
+		}
+		break;
+	case LT_EVENT_DESCRIBE:
+		put_words(out,
+			  (uint64_t[]){ event->describe.listing, event->describe.id,
+					event->describe.key },
+			  3);
+		put_text(out, event->describe.type);
+		put_text(out, event->describe.name);
+		put_text(out, event->describe.local);
+		put_text(out, event->describe.state);
+		break;
+	case LT_EVENT_LIMIT:
+		put_words(out,
+			  (uint64_t[]){ event->limit.which, event->limit.used, event->limit.limit },
+			  3);
 		break;
 	}
 	lt_buf_char(out, '\n');

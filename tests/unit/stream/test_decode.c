@@ -115,6 +115,82 @@ static void test_ranges(void **state)
 	refused(&wire, sizeof(wire.release)); /* a range, but how long? */
 }
 
+/* Kinds that the kernel lists by number: dup2 and close_range have flags of their own. */
+static void test_listed_kinds(void **state)
+{
+	static const uint8_t kinds[] = { LT_KIND_SOCKET, LT_KIND_FD, LT_KIND_THREAD };
+	const uint8_t restore[] = { LT_WIRE_RELEASE, LT_WIRE_RESTORE };
+	struct lt_event event = { 0 };
+
+	for (size_t i = 0; i < sizeof(kinds); i++) {
+		union wire wire = { .acquire = { HEADER(LT_WIRE_ACQUIRE, kinds[i]), 7, 1, 99 } };
+
+		for (unsigned int flags = 0; flags < 256; flags++) {
+			wire.header.flags = (uint8_t)flags;
+			if (flags & ~(unsigned int)LT_WIRE_F_REALLOC) {
+				refused(&wire, sizeof(wire.acquire));
+				continue;
+			}
+			assert_int_equal(decode(&wire, sizeof(wire.acquire), &event), 0);
+			assert_int_equal(event.kind, kinds[i]);
+			assert_int_equal(event.flags, flags);
+			assert_int_equal(event.acquire.id, 7);
+		}
+		for (size_t k = 0; k < 2; k++) {
+			wire = (union wire){ .release = { HEADER(restore[k], kinds[i]), 8 } };
+			wire.header.flags = LT_WIRE_F_REALLOC;
+			assert_int_equal(decode(&wire, sizeof(wire.release), &event), 0);
+			assert_int_equal(event.flags, LT_WIRE_F_REALLOC);
+			assert_int_equal(event.release.id, 8);
+		}
+	}
+}
+
+static void test_descriptor_ranges(void **state)
+{
+	const uint64_t numbers = UINT64_C(1) << 32;
+	const struct {
+		uint8_t type, kind, flags;
+		uint64_t id, size, target;
+		bool good;
+	} cases[] = {
+		{ LT_WIRE_RANGE_RELEASE, LT_KIND_FD, LT_WIRE_F_RANGE, 3, numbers - 3, 0, true },
+		{ LT_WIRE_RANGE_RELEASE, LT_KIND_FD, LT_WIRE_F_RANGE, 0, numbers, 0, true },
+		{ LT_WIRE_RANGE_RELEASE, LT_KIND_FD, LT_WIRE_F_RANGE, numbers - 1, 1, 0, true },
+		{ LT_WIRE_RANGE_RELEASE, LT_KIND_FD, LT_WIRE_F_RANGE, 3, 0, 0, false },
+		{ LT_WIRE_RANGE_RELEASE, LT_KIND_FD, LT_WIRE_F_RANGE, 3, numbers - 2, 0, false },
+		{ LT_WIRE_RANGE_RELEASE, LT_KIND_FD, LT_WIRE_F_RANGE, 0, numbers + 1, 0, false },
+		{ LT_WIRE_RANGE_RELEASE, LT_KIND_FD, LT_WIRE_F_RANGE, 0, UINT64_MAX, 0, false },
+		{ LT_WIRE_RANGE_RELEASE, LT_KIND_FD, LT_WIRE_F_RANGE, UINT64_MAX, 1, 0, false },
+		{ LT_WIRE_RANGE_RELEASE, LT_KIND_FD, LT_WIRE_F_RANGE, 3, 4, 5, false },
+		{ LT_WIRE_RANGE_RELEASE, LT_KIND_FD, LT_WIRE_F_RANGE | LT_WIRE_F_REALLOC, 3, 4, 0,
+		  false },
+		{ LT_WIRE_RANGE_RELEASE, LT_KIND_SOCKET, LT_WIRE_F_RANGE, 3, 4, 0, false },
+		{ LT_WIRE_RANGE_RELEASE, LT_KIND_THREAD, LT_WIRE_F_RANGE, 3, 4, 0, false },
+		{ LT_WIRE_RANGE_RESTORE, LT_KIND_FD, LT_WIRE_F_RANGE, 3, 4, 0, false },
+		{ LT_WIRE_RANGE_RESTORE, LT_KIND_FD, LT_WIRE_F_RANGE, 3, 4, 5, false },
+		{ LT_WIRE_RANGE_RESTORE, LT_KIND_SOCKET, LT_WIRE_F_RANGE, 3, 4, 0, false },
+		{ LT_WIRE_RANGE_RESTORE, LT_KIND_THREAD, LT_WIRE_F_RANGE, 3, 4, 0, false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		union wire wire = { .range = { HEADER(cases[i].type, cases[i].kind), cases[i].id,
+					       cases[i].size, cases[i].target } };
+		struct lt_event event = { 0 };
+
+		wire.header.flags = cases[i].flags;
+		if (!cases[i].good) {
+			refused(&wire, sizeof(wire.range));
+			continue;
+		}
+		assert_int_equal(decode(&wire, sizeof(wire.range), &event), 0);
+		assert_int_equal(event.type, LT_EVENT_RELEASE);
+		assert_int_equal(event.flags, LT_WIRE_F_RANGE);
+		assert_int_equal(event.release.id, cases[i].id);
+		assert_int_equal(event.release.size, cases[i].size);
+	}
+}
+
 static void test_stack(void **state)
 {
 	union wire wire = { .stack = { HEADER(LT_WIRE_STACK, LT_KIND_HEAP), .stack_id = 5 } };
@@ -186,9 +262,13 @@ static void test_header(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_acquire), cmocka_unit_test(test_release_and_restore),
-		cmocka_unit_test(test_ranges),  cmocka_unit_test(test_stack),
+		cmocka_unit_test(test_acquire),
+		cmocka_unit_test(test_release_and_restore),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_stack),
 		cmocka_unit_test(test_header),
+		cmocka_unit_test(test_listed_kinds),
+		cmocka_unit_test(test_descriptor_ranges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,7 +108,44 @@ static void test_largest(void **state)
 	assert_true(lt_codec_encode(bytes, sizeof(bytes), &event) > 0);
 	frames[5].file = text;
 	assert_int_equal(lt_codec_encode(bytes, sizeof(bytes), &event), -EINVAL);
+	event = (struct lt_event){ .type = LT_EVENT_DESCRIBE,
+				   .describe = { LT_LISTING_DESCRIPTORS, 1, 2, text + 1, text + 1,
+						 text + 1, text + 1 } };
+	assert_true(lt_codec_encode(bytes, sizeof(bytes), &event) > 0);
+	event.describe.state = text;
+	assert_int_equal(lt_codec_encode(bytes, sizeof(bytes), &event), -EINVAL);
 	free(text);
+}
+
+/* What the largest census holds comes back, up to the largest id. */
+static void test_largest_census(void **state)
+{
+	static struct lt_listed items[LT_CENSUS_ITEMS + 1];
+	struct lt_event event = { .type = LT_EVENT_CENSUS,
+				  .census = { LT_LISTING_THREADS, LT_CENSUS_ITEMS, 5, 0, UINT64_MAX,
+					      items } };
+	struct lt_buf expected = { 0 }, got = { 0 };
+	struct lt_replay_result result;
+	struct lt_recorder *recorder;
+	size_t size;
+	char *data;
+
+	for (uint64_t i = 0; i <= LT_CENSUS_ITEMS; i++)
+		items[i] = (struct lt_listed){ UINT64_MAX - LT_CENSUS_ITEMS + 1 + i, i,
+					       LT_KIND_THREAD };
+	items[0].id = 0;
+	assert_int_equal(lt_recorder_open(&recorder, open_memstream(&data, &size)), 0);
+	assert_int_equal(lt_recorder_write(recorder, &event), 0);
+	describe(&expected, &event);
+	event.census.count++;
+	assert_int_equal(lt_recorder_write(recorder, &event), -EINVAL);
+	assert_int_equal(lt_recorder_close(recorder), 0);
+	assert_int_equal(replay_bytes(data, size, &got, &result), 0);
+	assert_int_equal(result.events, 1);
+	assert_string_equal(got.data, expected.data);
+	lt_buf_free(&expected);
+	lt_buf_free(&got);
+	free(data);
 }
 
 static void test_every_prefix(void **state)
@@ -209,6 +246,16 @@ static void test_nonsense(void **state)
 		{ LT_EVENT_ACQUIRE, 10, 200, 1, "kind" },
 		{ LT_EVENT_ACQUIRE, 11, 0x80, 1, "flags" },
 		{ LT_EVENT_SAMPLE, 11, 1, 1, "flags" },
+		{ LT_EVENT_CENSUS, payload, LT_LISTING_NOWHERE, 4, "no list" },
+		{ LT_EVENT_CENSUS, payload, LT_LISTINGS, 4, "no list" },
+		{ LT_EVENT_CENSUS, payload + 4, LT_CENSUS_ITEMS + 1, 4, "too many items" },
+		{ LT_EVENT_CENSUS, payload + 4, LT_CENSUS_ITEMS, 4, "beyond the end" },
+		{ LT_EVENT_CENSUS, 10, LT_KIND_FD, 1, "kind" },
+		{ LT_EVENT_DESCRIBE, payload, LT_LISTING_NOWHERE, 4, "no list" },
+		{ LT_EVENT_DESCRIBE, payload, LT_LISTINGS, 4, "no list" },
+		{ LT_EVENT_DESCRIBE, payload + 20, 65535, 2, "too long" },
+		{ LT_EVENT_DESCRIBE, payload + 20, 1, 2, "does not end" },
+		{ LT_EVENT_LIMIT, payload, LT_LIMITS, 4, "limit" },
 	};
 	struct lt_replay_result result;
 	char place[64];
@@ -220,6 +267,8 @@ static void test_nonsense(void **state)
 
 		if (event.type == LT_EVENT_TARGET)
 			event.target.comm = "comm";
+		if (event.type == LT_EVENT_DESCRIBE)
+			event.describe.type = "type";
 		assert_int_equal(
 			replay_edited(&event, cases[i].offset, &value, cases[i].count, 0, &result),
 			-EBADMSG);
@@ -233,6 +282,81 @@ static void test_nonsense(void **state)
 		assert_int_equal(replay_edited(&event, 0, "", 0, 1, &result), -EBADMSG);
 		if (event.type != LT_EVENT_SAMPLE)
 			assert_int_equal(replay_edited(&event, 0, "", 0, -1, &result), -EBADMSG);
+	}
+}
+
+/* Two descriptors in a list of [4, 9]: what is not in order, not in it, or not of it. */
+static void test_listed_nonsense(void **state)
+{
+	const struct lt_listed items[] = { { 4, 77, LT_KIND_FD }, { 9, 0, LT_KIND_SOCKET } };
+	const struct lt_event event = { .type = LT_EVENT_CENSUS,
+					.census = { LT_LISTING_DESCRIPTORS, 2, 1, 4, 9, items } };
+	const size_t low = LT_RECORD_HEADER + 16, high = low + 8, first = high + 8;
+	const struct {
+		size_t offset;
+		uint64_t value;
+		size_t count;
+		const char *why; /* NULL: good */
+	} cases[] = {
+		{ low, 4, 8, NULL },
+		{ low, 0, 8, NULL },
+		{ low, 5, 8, "order" },
+		{ low, 10, 8, "before it starts" },
+		{ high, UINT64_MAX, 8, NULL },
+		{ high, 8, 8, "order" },
+		{ first, 8, 8, NULL },
+		{ first, 9, 8, "order" },
+		{ first, 10, 8, "order" },
+		{ first, UINT64_MAX, 8, "order" },
+		{ first + 16, LT_KIND_SOCKET, 1, NULL },
+		{ first + 16, LT_KIND_THREAD, 1, "another list" },
+		{ first + 16, LT_KIND_HEAP, 1, "another list" },
+		{ first + 16, LT_KIND_NONE, 1, "kind" },
+		{ first + 16, 200, 1, "kind" },
+		{ first + 17, 4, 8, "order" },
+		{ first + 17, 0, 8, "order" },
+		{ LT_RECORD_HEADER, LT_LISTING_THREADS, 4, "another list" },
+	};
+	struct lt_replay_result result;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(replay_edited(&event, cases[i].offset, &cases[i].value,
+					       cases[i].count, 0, &result),
+				 cases[i].why ? -EBADMSG : 0);
+		assert_int_equal(result.events, !cases[i].why);
+		assert_non_null(strstr(result.error, cases[i].why ? cases[i].why : ""));
+	}
+}
+
+/* Lists and limits that only a newer leaktrace knows are passed over in its files. */
+static void test_newer_lists(void **state)
+{
+	const struct lt_listed item = { 4, 77, LT_KIND_FD };
+	const struct lt_event events[] = {
+		{ .type = LT_EVENT_CENSUS,
+		  .census = { LT_LISTING_DESCRIPTORS, 1, 1, 0, 9, &item } },
+		{ .type = LT_EVENT_DESCRIBE,
+		  .describe = { LT_LISTING_DESCRIPTORS, 4, 0, "t", "n", "l", "s" } },
+		{ .type = LT_EVENT_LIMIT, .limit = { LT_LIMIT_DESCRIPTORS, 5, 6 } },
+	};
+	struct lt_replay_result result;
+	uint8_t data[8192] = { 0 };
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		int header = lt_codec_encode_file(data, sizeof(data));
+		int size = lt_codec_encode(data + header, sizeof(data) - (size_t)header,
+					   &events[i]);
+
+		assert_true(size > 0);
+		data[10]++;
+		lt_codec_seal_file(data, (size_t)header);
+		assert_int_equal(replay_bytes(data, (size_t)(header + size), NULL, &result), 0);
+		assert_int_equal(result.events, 1);
+		data[header + LT_RECORD_HEADER] = 9;
+		lt_codec_seal(data + header, (size_t)size);
+		assert_int_equal(replay_bytes(data, (size_t)(header + size), NULL, &result), 0);
+		assert_int_equal(result.events, 0);
+		assert_int_equal(result.unknown_records, 1);
 	}
 }
 
@@ -460,6 +584,48 @@ static void test_foreign_names(void **state)
 	lt_buf_free(&file);
 }
 
+/* Kinds of what is listed go by the names of the file, too; what is of unknown ones is left out. */
+static void test_foreign_listed(void **state)
+{
+	const struct lt_listed items[] = { { 4, 77, LT_KIND_FD },
+					   { 5, 78, LT_KIND_FD },
+					   { 6, 79, LT_KIND_SOCKET } };
+	const struct lt_listed kept[] = { { 4, 77, LT_KIND_SOCKET }, { 6, 79, LT_KIND_FD } };
+	struct lt_event event = { .type = LT_EVENT_CENSUS,
+				  .census = { LT_LISTING_DESCRIPTORS, 3, 1, 0, 9, items } };
+	const int first_kind = LT_RECORD_HEADER + 32 + 16;
+	struct lt_buf file = { 0 }, got = { 0 }, expected = { 0 };
+	struct lt_replay_result result;
+	uint8_t record[256];
+	int size = lt_codec_encode(record, sizeof(record), &event);
+
+	lt_buf_append(&file, "LTREC\n\x1a\0\1\0\2\0\0\0\0\0\0\0\0\0\0\0\0", LT_RECORD_FILE_HEADER);
+	lt_buf_append(&file, "\3\0\x63", 3);
+	put_name(&file, "flux");
+	put_name(&file, "");
+	lt_buf_append(&file, "\3", 1);
+	put_name(&file, "fd");
+	put_name(&file, "");
+	lt_buf_append(&file, "\4", 1);
+	put_name(&file, "socket");
+	put_name(&file, "");
+	lt_buf_append(&file, "\0\0", 2);
+	lt_codec_seal_file((uint8_t *)file.data, file.len);
+	assert_true(size > 0);
+	record[first_kind + 17] = 0x63;
+	lt_codec_seal(record, (size_t)size);
+	lt_buf_append(&file, record, (size_t)size);
+	assert_int_equal(replay_bytes(file.data, file.len, &got, &result), 0);
+	assert_int_equal(result.events, 1);
+	event.census.items = kept;
+	event.census.count = 2;
+	describe(&expected, &event);
+	assert_string_equal(got.data, expected.data);
+	lt_buf_free(&file);
+	lt_buf_free(&got);
+	lt_buf_free(&expected);
+}
+
 static int stopping_sink(void *context, const struct lt_event *event)
 {
 	int *left = context;
@@ -497,6 +663,25 @@ static void test_recorder_refuses(void **state)
 		  .stack = { 1, words, LT_MAX_FRAMES + 1, 0 } },
 		{ .type = LT_EVENT_MODULE, .module = { 0, 2, 2, 0, "", NULL, 0 } },
 		{ .type = LT_EVENT_COUNTERS, .counters = { words, LT_COUNTER_COUNT + 65536 } },
+		{ .type = LT_EVENT_CENSUS, .census = { LT_LISTING_NOWHERE, 0, 0, 0, 0, NULL } },
+		{ .type = LT_EVENT_CENSUS, .census = { LT_LISTINGS, 0, 0, 0, 0, NULL } },
+		{ .type = LT_EVENT_CENSUS, .census = { LT_LISTING_THREADS, 0, 0, 1, 0, NULL } },
+		{ .type = LT_EVENT_CENSUS,
+		  .census = { LT_LISTING_THREADS, 1, 0, 0, 1, &(struct lt_listed){ 1, 0, 0 } } },
+		{ .type = LT_EVENT_CENSUS, /* an id above the largest */
+		  .census = { LT_LISTING_THREADS, 2, 0, UINT64_MAX, UINT64_MAX,
+			      (struct lt_listed[]){ { UINT64_MAX, 0, LT_KIND_THREAD },
+						    { 0, 0, LT_KIND_THREAD } } } },
+		{ .type = LT_EVENT_LIMIT, .limit = { LT_LIMITS, 1, 1 } },
+		{ .type = LT_EVENT_ACQUIRE, .kind = LT_KIND_FD, .flags = LT_WIRE_F_RANGE },
+		{ .type = LT_EVENT_RELEASE,
+		  .kind = LT_KIND_SOCKET,
+		  .flags = LT_WIRE_F_RANGE,
+		  .release = { 3, 4, 0 } },
+		{ .type = LT_EVENT_RESTORE,
+		  .kind = LT_KIND_FD,
+		  .flags = LT_WIRE_F_RANGE,
+		  .release = { 3, 4, 0 } },
 	};
 	const struct lt_event good = { .type = LT_EVENT_END };
 	struct lt_replay_result result;
@@ -554,6 +739,8 @@ int main(void)
 		cmocka_unit_test(test_newer_resident), cmocka_unit_test(test_foreign_names),
 		cmocka_unit_test(test_sink_stops),     cmocka_unit_test(test_recorder_refuses),
 		cmocka_unit_test(test_disk_full),      cmocka_unit_test(test_disk_full_later),
+		cmocka_unit_test(test_largest_census), cmocka_unit_test(test_listed_nonsense),
+		cmocka_unit_test(test_newer_lists),    cmocka_unit_test(test_foreign_listed),
 	};
 
 	return cmocka_run_group_tests(tests, make_sample, free_sample);

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/census.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/kind.h"
+#include "base/log.h"
+#include "cli/targets.h"
+#include "model/handles.h"
+#include "probe/starts.h"
+#include "proc/descriptors.h"
+#include "proc/limits.h"
+#include "proc/sockets.h"
+#include "proc/tasks.h"
+
+/* How long a look at a network's sockets may take, while nobody reads the rings. */
+#define SOCKETS_BUDGET_NS (200 * 1000000ULL)
+/* Turns of reading the rings until what is older than a look has been read, but by a very fast target. */
+#define MAX_DRAINS 64
+/* Threads whose names are looked up each time; of more, only those of new ones are. */
+#define MAX_RENAMED 1024
+/* Targets whose limits are looked up: that is a look at all processes of the machine each time. */
+#define MAX_LIMITED 16
+
+/* The sockets of the networks that were met in one round. */
+struct network {
+	dev_t device;
+	ino_t inode;
+	struct lt_sockets sockets;
+	struct network *next;
+};
+
+/* One look at one target. */
+struct look {
+	struct lt_session *session;
+	struct lt_target *target;
+	uint64_t from_ns;
+	struct lt_descriptors descriptors;
+	pid_t *tids;
+	size_t tid_count;
+};
+
+struct round {
+	struct network *networks;
+	size_t targets;
+};
+
+static bool wants(const struct lt_session *session, uint8_t listing)
+{
+	for (size_t i = 0; i < LT_KINDS; i++)
+		if (lt_kind_infos[i].listing == listing &&
+		    session->options->kinds >> lt_kind_infos[i].value & 1)
+			return true;
+	return false;
+}
+
+static struct lt_event event_of(const struct look *look, enum lt_event_type type)
+{
+	return (struct lt_event){ .type = (uint8_t)type,
+				  .tgid = look->target->number,
+				  .time_ns = look->from_ns };
+}
+
+static int read_lists(struct look *look)
+{
+	const struct lt_process *process = &look->target->process;
+	int err = 0;
+
+	look->from_ns = lt_feed_now();
+	if (wants(look->session, LT_LISTING_DESCRIPTORS))
+		err = lt_descriptors_read(process, &look->descriptors);
+	if (!err && wants(look->session, LT_LISTING_THREADS))
+		err = lt_process_threads(process, &look->tids, &look->tid_count);
+	/* What was listed is that of the image that events tell of. */
+	if (!err &&
+	    !lt_tracer_has_image(look->session->tracer, look->target->pid, look->target->number))
+		err = -ESRCH;
+	return err;
+}
+
+static int drain(const struct lt_session *session)
+{
+	int more = 1;
+
+	for (int i = 0; i < MAX_DRAINS && more > 0; i++) {
+		more = lt_live_drain(session->life);
+		if (more >= 0)
+			more = lt_live_drain(session->live);
+	}
+	return more < 0 ? more : 0;
+}
+
+/* In pieces, each of which says which ids it covers. */
+static int tell_listing(const struct look *look, uint8_t listing, const struct lt_listed *items,
+			size_t count)
+{
+	struct lt_event event = event_of(look, LT_EVENT_CENSUS);
+	uint64_t low = 0;
+	int err = 0;
+
+	for (size_t at = 0; !err && (at < count || !at); at += LT_CENSUS_ITEMS) {
+		size_t left = count - at;
+		bool last = left <= LT_CENSUS_ITEMS;
+		uint32_t part = last ? (uint32_t)left : LT_CENSUS_ITEMS;
+		uint64_t high = last ? UINT64_MAX : items[at + part - 1].id;
+
+		event.census = (struct lt_event_census){
+			.listing = listing,
+			.count = part,
+			.from_ns = look->from_ns,
+			.low = low,
+			.high = high,
+			.items = items + at,
+		};
+		err = lt_feed_emit(look->session, &event);
+		low = high + 1;
+		if (last)
+			break;
+	}
+	return err;
+}
+
+static int tell_descriptors(const struct look *look)
+{
+	const struct lt_descriptors *list = &look->descriptors;
+	_lt_free_ struct lt_listed *items = calloc(list->count + 1, sizeof(*items));
+
+	if (!items)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->count; i++)
+		items[i] = (struct lt_listed){
+			.id = list->entries[i].fd,
+			.kind = list->entries[i].socket_inode ? LT_KIND_SOCKET : LT_KIND_FD,
+		};
+	return tell_listing(look, LT_LISTING_DESCRIPTORS, items, list->count);
+}
+
+/* Those that events told of need not be dated. */
+struct known_threads {
+	struct lt_listed *items;
+	size_t count, at;
+};
+
+static void note_known(void *context, const struct lt_handle *handle)
+{
+	struct known_threads *known = context;
+
+	if (handle->listing != LT_LISTING_THREADS || !handle->born_ns)
+		return;
+	while (known->at < known->count && known->items[known->at].id < handle->id)
+		known->at++;
+	if (known->at < known->count && known->items[known->at].id == handle->id)
+		known->items[known->at].born_ns = handle->born_ns;
+}
+
+static int tell_threads(const struct look *look)
+{
+	_lt_free_ struct lt_listed *items = calloc(look->tid_count + 1, sizeof(*items));
+	struct known_threads known = { items, look->tid_count, 0 };
+	struct lt_task task;
+
+	if (!items)
+		return -ENOMEM;
+	for (size_t i = 0; i < look->tid_count; i++)
+		items[i] = (struct lt_listed){ .id = (uint64_t)look->tids[i],
+					       .kind = LT_KIND_THREAD };
+	lt_pipeline_handles(look->target->pipeline, note_known, &known);
+	for (size_t i = 0; i < look->tid_count; i++)
+		if (!items[i].born_ns &&
+		    !lt_task_read(&look->target->process, (uint32_t)items[i].id, &task))
+			items[i].born_ns = task.born_ns;
+	return tell_listing(look, LT_LISTING_THREADS, items, look->tid_count);
+}
+
+/* Sockets of the target's network; NULL: the kernel does not tell of them. */
+static const struct lt_sockets *sockets_of(struct look *look, struct network **networks)
+{
+	const struct lt_process *process = &look->target->process;
+	struct network *network;
+	struct stat status;
+	int err;
+
+	if (fstatat(process->proc_fd, "ns/net", &status, 0))
+		return NULL;
+	for (network = *networks; network; network = network->next)
+		if (network->device == status.st_dev && network->inode == status.st_ino)
+			return &network->sockets;
+	network = calloc(1, sizeof(*network));
+	if (!network)
+		return NULL;
+	network->device = status.st_dev;
+	network->inode = status.st_ino;
+	err = lt_sockets_read(process, SOCKETS_BUDGET_NS, &network->sockets);
+	if (err && err != -ESRCH && !look->session->told_no_sockets) {
+		look->session->told_no_sockets = true;
+		lt_warn("what sockets are connected to is not known: %s%s", strerror(-err),
+			err == -ENOENT ? " (modprobe inet_diag tcp_diag udp_diag unix_diag)" : "");
+	}
+	network->next = *networks;
+	*networks = network;
+	return &network->sockets;
+}
+
+/* What a resource is now; strings are borrowed. */
+struct description {
+	uint8_t listing;
+	uint64_t id, key;
+	const char *type, *name, *local, *state;
+	char comm[LT_COMM_BYTES];
+};
+
+/* Those that are new or have changed since they were told. */
+struct changes {
+	struct look *look;
+	const struct lt_sockets *sockets;
+	struct description *items;
+	size_t count, room;
+};
+
+static bool differs(const struct lt_handle *handle, const struct description *now)
+{
+	return !handle->described || handle->key != now->key || strcmp(handle->type, now->type) ||
+	       strcmp(handle->name, now->name) || strcmp(handle->local, now->local) ||
+	       strcmp(handle->state, now->state);
+}
+
+static int compare_fds(const void *a, const void *b)
+{
+	const struct lt_descriptor *left = a, *right = b;
+
+	return (left->fd > right->fd) - (left->fd < right->fd);
+}
+
+static bool describe_descriptor(const struct changes *changes, const struct lt_handle *handle,
+				struct description *now)
+{
+	const struct lt_descriptors *list = &changes->look->descriptors;
+	struct lt_descriptor wanted = { .fd = (uint32_t)handle->id };
+	const struct lt_descriptor *entry = list->count
+						    ? bsearch(&wanted, list->entries, list->count,
+							      sizeof(wanted), compare_fds)
+						    : NULL;
+	const struct lt_socket *socket = NULL;
+
+	if (!entry)
+		return false;
+	now->type = entry->type;
+	now->name = entry->name;
+	if (entry->socket_inode && changes->sockets)
+		socket = lt_sockets_find(changes->sockets, entry->socket_inode);
+	if (entry->socket_inode && !socket)
+		now->type = lt_socket_type(&changes->look->target->process, entry->fd) ?: now->type;
+	if (socket) {
+		now->type = socket->type;
+		now->name = socket->remote;
+		now->local = socket->local;
+		now->state = socket->state;
+	}
+	return true;
+}
+
+static bool describe_thread(const struct changes *changes, const struct lt_handle *handle,
+			    struct description *now)
+{
+	struct look *look = changes->look;
+	const struct lt_process *process = &look->target->process;
+	uint32_t tid = (uint32_t)handle->id;
+	struct lt_task task;
+
+	if ((handle->described && look->tid_count > MAX_RENAMED) ||
+	    lt_task_read(process, tid, &task))
+		return false;
+	memcpy(now->comm, task.comm, sizeof(now->comm));
+	now->type = "thread";
+	now->key = handle->described
+			   ? handle->key
+			   : lt_start_function(process,
+					       lt_tracer_thread_block(look->session->tracer, tid),
+					       look->target->start_offset);
+	return true;
+}
+
+static void note_change(void *context, const struct lt_handle *handle)
+{
+	static bool (*const describe[LT_LISTINGS])(const struct changes *changes,
+						   const struct lt_handle *handle,
+						   struct description *now) = {
+		[LT_LISTING_DESCRIPTORS] = describe_descriptor,
+		[LT_LISTING_THREADS] = describe_thread,
+	};
+	struct changes *changes = context;
+	struct description now = {
+		.listing = handle->listing, .id = handle->id, .name = "", .local = "", .state = ""
+	};
+
+	if (!describe[handle->listing] || !describe[handle->listing](changes, handle, &now))
+		return;
+	if (now.comm[0])
+		now.name = now.comm;
+	if (!differs(handle, &now))
+		return;
+	if (changes->count == changes->room) {
+		size_t room = changes->room ? 2 * changes->room : 64;
+		struct description *items = reallocarray(changes->items, room, sizeof(*items));
+
+		if (!items)
+			return; /* told at the next look */
+		changes->items = items;
+		changes->room = room;
+	}
+	changes->items[changes->count++] = now;
+}
+
+static bool holds_sockets(const struct lt_descriptors *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->entries[i].socket_inode)
+			return true;
+	return false;
+}
+
+static int tell_changes(struct look *look, struct network **networks)
+{
+	struct changes changes = { .look = look };
+	struct lt_event event = event_of(look, LT_EVENT_DESCRIBE);
+	int err = 0;
+
+	if (holds_sockets(&look->descriptors))
+		changes.sockets = sockets_of(look, networks);
+	lt_pipeline_handles(look->target->pipeline, note_change, &changes);
+	for (size_t i = 0; i < changes.count && !err; i++) {
+		const struct description *now = &changes.items[i];
+
+		event.describe = (struct lt_event_describe){
+			.listing = now->listing,
+			.id = now->id,
+			.key = now->key,
+			.type = now->type,
+			.name = now->comm[0] ? now->comm : now->name,
+			.local = now->local,
+			.state = now->state,
+		};
+		err = lt_feed_emit(look->session, &event);
+	}
+	free(changes.items);
+	return err;
+}
+
+static int tell_limits(const struct look *look)
+{
+	struct lt_event event = event_of(look, LT_EVENT_LIMIT);
+	struct lt_limit_use uses[LT_LIMITS] = { 0 };
+	int err = 0;
+
+	if (lt_limits_read(&look->target->process, uses))
+		return 0;
+	uses[LT_LIMIT_DESCRIPTORS].used = look->descriptors.count;
+	for (uint32_t i = 0; i < LT_LIMITS && !err; i++) {
+		if (!uses[i].limit)
+			continue;
+		event.limit = (struct lt_event_limit){ i, uses[i].used, uses[i].limit };
+		err = lt_feed_emit(look->session, &event);
+	}
+	return err;
+}
+
+static int tell(struct look *look, struct round *round)
+{
+	int err = 0;
+
+	if (wants(look->session, LT_LISTING_DESCRIPTORS))
+		err = tell_descriptors(look);
+	if (!err && wants(look->session, LT_LISTING_THREADS))
+		err = tell_threads(look);
+	if (!err)
+		err = tell_changes(look, &round->networks);
+	if (!err && round->targets <= MAX_LIMITED)
+		err = tell_limits(look);
+	return err;
+}
+
+static int look_at(struct lt_session *session, struct lt_target *target, struct round *round)
+{
+	struct look look = { .session = session, .target = target };
+	int err = read_lists(&look);
+	bool gone = err;
+
+	if (!err)
+		err = drain(session);
+	if (!err)
+		err = tell(&look, round);
+	lt_descriptors_free(&look.descriptors);
+	free(look.tids);
+	return gone ? 0 : err; /* its end will be told */
+}
+
+static bool lives(const struct lt_target *target)
+{
+	return target->opened && !target->ended && !target->told_end && target->pipeline;
+}
+
+static bool is_due(const struct lt_session *session, const struct lt_target *target)
+{
+	for (uint8_t listing = LT_LISTING_NOWHERE + 1; listing < LT_LISTINGS; listing++) {
+		const struct lt_model_listing *latest = lt_pipeline_listing(target->pipeline,
+									    listing);
+
+		if (wants(session, listing) &&
+		    (!latest->taken || latest->unknown || latest->vanished))
+			return true;
+	}
+	return false;
+}
+
+static int take(struct lt_session *session, bool all)
+{
+	struct round round = { .targets = lt_targets_alive(session) };
+	int err = 0;
+
+	if (!wants(session, LT_LISTING_DESCRIPTORS) && !wants(session, LT_LISTING_THREADS))
+		return 0;
+	for (struct lt_target *target = session->targets; target && !err; target = target->hh.next)
+		if (lives(target) && (all || is_due(session, target)))
+			err = look_at(session, target, &round);
+	while (round.networks) {
+		struct network *next = round.networks->next;
+
+		lt_sockets_free(&round.networks->sockets);
+		free(round.networks);
+		round.networks = next;
+	}
+	return err;
+}
+
+int lt_census_take(struct lt_session *session)
+{
+	return take(session, true);
+}
+
+int lt_census_confirm(struct lt_session *session)
+{
+	return take(session, false);
+}

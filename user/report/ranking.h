@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which sites are told first. */
+#ifndef LT_REPORT_RANKING_H
+#define LT_REPORT_RANKING_H
+
+#include "report/report.h"
+
+struct lt_ranked {
+	const struct lt_site *site;
+	const struct lt_evidence *evidence;
+	size_t kind;  /* index in lt_kind_infos */
+	size_t place; /* among those of its verdict and unit */
+};
+
+/*
+ * All sites of the model: gravest verdict first, then the fastest growth, then most alive.  Bytes do
+ * not compare with numbers of things, so that of one verdict, these two take turns: the fastest
+ * leak of sockets is told no later than the second of memory.  *ranking is the caller's to free;
+ * 0 or -ENOMEM.
+ */
+int lt_ranking_make(const struct lt_report_input *input, struct lt_ranked **ranking, size_t *count);
+/* How many of them are shown. */
+size_t lt_ranking_shown(const struct lt_report_input *input, size_t count);
+
+bool lt_ranking_in_bytes(size_t kind);
+
+#endif
