@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/kind.h"
 #include "report/counters.h"
 
 struct lt_pipeline {
@@ -287,14 +288,14 @@ static int unshare(struct lt_pipeline *pipeline)
 	return 0;
 }
 
-static uint64_t heap_bytes(const struct lt_model *model)
+static uint64_t live_of_kind(const struct lt_model *model, uint8_t kind)
 {
-	uint64_t bytes = 0;
+	uint64_t size = 0;
 
 	for (size_t i = 0; i < lt_model_site_count(model); i++)
-		if (lt_model_site(model, i)->kind == LT_KIND_HEAP)
-			bytes += lt_model_site(model, i)->live_size;
-	return bytes;
+		if (lt_model_site(model, i)->kind == kind)
+			size += lt_model_site(model, i)->live_size;
+	return size;
 }
 
 int lt_pipeline_apply(void *context, const struct lt_event *event)
@@ -329,7 +330,7 @@ int lt_pipeline_apply(void *context, const struct lt_event *event)
 		return 0;
 	case LT_EVENT_PROCESS:
 		pipeline->process = event->process;
-		pipeline->heap_now = heap_bytes(pipeline->model);
+		pipeline->heap_now = live_of_kind(pipeline->model, LT_KIND_HEAP);
 		if (!pipeline->process_seen) {
 			pipeline->process_first = event->process;
 			pipeline->heap_first = pipeline->heap_now;
@@ -393,6 +394,16 @@ void lt_pipeline_mapped(const struct lt_pipeline *pipeline, uint64_t start, uint
 			uint64_t bytes[LT_RANGE_CLASSES])
 {
 	lt_model_mapped(pipeline->model, start, end, bytes);
+}
+
+uint64_t lt_pipeline_live_bytes(const struct lt_pipeline *pipeline)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < LT_KINDS; i++)
+		if (!strcmp(lt_kind_infos[i].unit, "bytes"))
+			bytes += live_of_kind(pipeline->model, lt_kind_infos[i].value);
+	return bytes;
 }
 
 const struct lt_model_listing *lt_pipeline_listing(const struct lt_pipeline *pipeline,

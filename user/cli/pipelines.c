@@ -154,7 +154,7 @@ static void sum_up(struct lt_pipelines *pipelines, struct member *member)
 	ended->acquired_count += totals->acquired_count;
 	ended->released_count += totals->released_count;
 	ended->live_at_end_count += totals->live_count;
-	ended->live_at_end_size += totals->live_size;
+	ended->live_at_end_size += lt_pipeline_live_bytes(member->pipeline);
 	ended->unknown_released += totals->unknown_released;
 	pipelines->leaking_gone += lt_pipeline_leaking(member->pipeline);
 	drop(pipelines, member);

@@ -51,13 +51,11 @@ static void put_title(struct lt_lines *lines, const struct lt_report *report, bo
 static void put_leaks(struct lt_lines *lines, const struct lt_report *report)
 {
 	size_t leaking = report->verdict_counts[LT_VERDICT_LEAKING];
-	double growth = report->leaking_growth_per_hour, fills = report->leaking_memory_per_hour;
+	double fills = report->leaking_memory_per_hour;
 
 	lt_lines_color(lines, lt_looks[LT_VERDICT_LEAKING].color, "%s site%s leaking",
 		       COUNT(leaking), lt_look_plural(leaking));
-	if (growth > 0)
-		lt_lines_printf(lines, ": %s/h", BYTES(growth));
-	lt_look_leaking(lines, report->kinds, growth > 0 ? ", " : ": ");
+	lt_look_leaking(lines, report->kinds);
 	if (fills > 0 && report->available_bytes && report->limit_bytes)
 		lt_lines_printf(lines, "; at this rate the memory limit (%s) is reached in %s",
 				BYTES(report->limit_bytes),

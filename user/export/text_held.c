@@ -110,8 +110,8 @@ static void put_memory(struct lt_lines *lines, const struct lt_report *report)
 struct look {
 	const struct lt_model_listing *listing;
 	uint64_t alive;
-	/* Listed and not alive here, or else below 0, and in no other difference: it came or went
-	   as the kernel was asked, so that nobody can tell. */
+	/* Listed and not alive here then, or else below 0, and in no other difference: it came or
+	   went as the kernel was asked, so that nobody can tell. */
 	int64_t meanwhile;
 };
 
@@ -123,7 +123,7 @@ static struct look look_at(const struct lt_report *report, size_t which)
 		if (lt_kind_infos[i].listing == which)
 			look.alive += report->kinds[i].live_count;
 	look.meanwhile = (int64_t)(look.listing->listed - look.listing->unknown +
-				   look.listing->vanished - look.alive);
+				   look.listing->vanished - look.listing->tracked);
 	return look;
 }
 

@@ -76,17 +76,30 @@ void lt_look_kinds(struct lt_lines *lines, const struct lt_report_kind kinds[LT_
 	}
 }
 
-void lt_look_leaking(struct lt_lines *lines, const struct lt_report_kind kinds[LT_KINDS],
-		     const char *separator)
+/* What fills the memory needs no name; of other bytes it must be clear that they are addresses. */
+static void put_rate(struct lt_lines *lines, const struct lt_kind_info *kind, double per_hour)
 {
-	for (size_t i = 0; i < LT_KINDS; i++) {
-		const struct lt_word *word = lt_word_of(lt_kind_infos[i].name);
-		double growth = round(kinds[i].leaking_per_hour);
+	const struct lt_word *word = lt_word_of(kind->name);
 
-		if (lt_word_in_bytes(lt_kind_infos[i].unit) || growth < 1)
+	if (!lt_word_in_bytes(kind->unit))
+		lt_lines_printf(lines, "%s %s/h", COUNT(per_hour),
+				per_hour < 2 ? word->one : word->many);
+	else
+		lt_lines_printf(lines, "%s/h%s%s", BYTES(per_hour), kind->memory ? "" : " of ",
+				kind->memory ? "" : word->many);
+}
+
+void lt_look_leaking(struct lt_lines *lines, const struct lt_report_kind kinds[LT_KINDS])
+{
+	const char *separator = ": ";
+
+	for (size_t i = 0; i < LT_KINDS; i++) {
+		double per_hour = round(kinds[i].leaking_per_hour);
+
+		if (per_hour < 1)
 			continue;
-		lt_lines_printf(lines, "%s%s %s/h", separator, COUNT(growth),
-				growth < 2 ? word->one : word->many);
+		lt_lines_printf(lines, "%s", separator);
+		put_rate(lines, &lt_kind_infos[i], per_hour);
 		separator = ", ";
 	}
 }

@@ -29,9 +29,8 @@ void lt_look_live(struct lt_lines *lines, const char *kind, const char *unit, ui
 /* What lives, by kind; of the first kind if nothing does.  aside: about that kind alone, "" nothing. */
 void lt_look_kinds(struct lt_lines *lines, const struct lt_report_kind kinds[LT_KINDS],
 		   const char *aside);
-/* ", 34 sockets/h, 34 threads/h": what leaks of the kinds that are not measured in bytes. */
-void lt_look_leaking(struct lt_lines *lines, const struct lt_report_kind kinds[LT_KINDS],
-		     const char *separator);
+/* ": 5.0 MiB/h, 34 sockets/h, 80 GiB/h of thread stacks" */
+void lt_look_leaking(struct lt_lines *lines, const struct lt_report_kind kinds[LT_KINDS]);
 /* Unix time as UTC: "20:55:48Z", with the date if long. */
 void lt_look_clock(double realtime_s, bool with_date, char text[40]);
 

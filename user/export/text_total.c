@@ -47,10 +47,7 @@ static void put_headline(struct lt_lines *lines, const struct lt_total *total)
 			       COUNT(leaking), lt_look_plural(leaking));
 		lt_lines_printf(lines, " in %s process%s", COUNT(total->leaking_processes),
 				total->leaking_processes == 1 ? "" : "es");
-		if (total->leaking_growth_per_hour > 0)
-			lt_lines_printf(lines, ": %s/h", BYTES(total->leaking_growth_per_hour));
-		lt_look_leaking(lines, total->kinds,
-				total->leaking_growth_per_hour > 0 ? ", " : ": ");
+		lt_look_leaking(lines, total->kinds);
 	} else if (!suspects && total->elapsed_s < LT_HISTORY_POINTS) {
 		lt_lines_printf(lines,
 				total->final ? "no verdict: watched for less than %d s"

@@ -98,7 +98,7 @@ static void compare_entries(struct lt_handles *handles, struct lt_handle_list *l
 static void start_census(struct lt_handle_list *listing, uint64_t from_ns)
 {
 	listing->number++;
-	listing->found = (struct lt_model_listing){ .tracked = listing->live };
+	listing->found = (struct lt_model_listing){ 0 };
 	listing->from_ns = from_ns;
 	listing->next_low = 0;
 	listing->under_way = true;
@@ -112,7 +112,7 @@ static void finish_census(struct lt_handles *handles, struct lt_handle_list *lis
 	compare_entries(handles, listing);
 	result->taken = true;
 	result->listed = listing->found.listed;
-	result->tracked = listing->found.tracked;
+	result->tracked = listing->live;
 	result->unknown = listing->found.unknown;
 	result->vanished = listing->found.vanished;
 }
@@ -133,8 +133,6 @@ void lt_handles_census(struct lt_handles *handles, const struct lt_event *event,
 		listing->under_way = false;
 		return;
 	}
-	if (census->from_ns < listing->from_ns)
-		listing->from_ns = census->from_ns;
 	for (uint32_t i = 0; i < census->count; i++)
 		compare_item(handles, listing, &census->items[i], event);
 	if (census->high == UINT64_MAX)

@@ -252,6 +252,13 @@ static void release(struct lt_model *model, const struct lt_event *event)
 		state = lt_seen_has(model->seen, entry.kind, entry.id) ? STASH_REPEATED
 								       : STASH_UNKNOWN;
 		count_unknown(model, event->kind, state, 1);
+		/*
+		 * What was there before the attach is released once.  (A block that glibc takes for
+		 * itself at a thread's start, unseen, and passes to free() at its end has the same
+		 * few addresses each time: tcache_init.)
+		 */
+		if (!(event->flags & LT_WIRE_F_REALLOC))
+			lt_seen_add(model->seen, entry.kind, entry.id);
 	}
 	if (event->flags & LT_WIRE_F_REALLOC)
 		stash_put(model, &entry, state);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The state of one process generation: live set, site table, stacks, lifecycles.  Driven by events
- * alone (ACQUIRE, RELEASE, RESTORE, STACK); reads no clock, makes no system call.
+ * alone (ACQUIRE, RELEASE, RESTORE, STACK, CENSUS, DESCRIBE); reads no clock, makes no system call.
  * A site is a (kind, stack id).  Counts are exact 64-bit counters.  Not thread-safe.
  */
 #ifndef LT_MODEL_MODEL_H
@@ -47,13 +47,13 @@ struct lt_model_totals {
 
 /* How the model stands to what the kernel lists: enum lt_listing. */
 struct lt_model_listing {
-	bool taken;              /* there was a whole census */
-	uint64_t listed;         /* by the kernel, at the latest one */
-	uint64_t tracked;        /* alive here, just before that one */
-	uint64_t unknown;        /* listed, not alive here: looked at again at the next one ... */
-	uint64_t vanished;       /* ... and the other way round */
-	uint64_t came, went;     /* corrections by two censuses, cumulative: unseen acquires, releases */
-	uint64_t before;         /* alive and FROM_BEFORE, now */
+	bool taken;          /* there was a whole census */
+	uint64_t listed;     /* by the kernel, at the latest one */
+	uint64_t tracked;    /* alive here, with what that one mended */
+	uint64_t unknown;    /* listed, not alive here: looked at again at the next one ... */
+	uint64_t vanished;   /* ... and the other way round */
+	uint64_t came, went; /* mended, cumulative: acquires and releases that were not seen */
+	uint64_t before;     /* alive and FROM_BEFORE, now */
 };
 
 struct lt_model;
@@ -62,7 +62,7 @@ struct lt_model;
 int lt_model_new(uint64_t start_ns, struct lt_model **model);
 void lt_model_free(struct lt_model *model);
 
-/* Applies one event; other types than above, CENSUS and DESCRIBE are ignored.  0, or -ENOMEM for what cannot be counted instead. */
+/* Applies one event; other types are ignored.  0, or -ENOMEM for what cannot be counted instead. */
 int lt_model_apply(struct lt_model *model, const struct lt_event *event);
 
 /* Brings every site's cohorts to this time: call before reading them. */

@@ -32,7 +32,8 @@ static const struct {
 
 /* The beginnings of its files' names: glibc, before 2.34 in two files, and musl. */
 static const char *const libc_files[] = {
-	"libc.so.", "libc-2.", "libpthread.so.", "libpthread-2.", "ld-musl-", "libc.musl-",
+	"libc.so.", "libc-2.",  "libpthread.so.", "libpthread-2.",
+	"ld-linux", "ld-musl-", "libc.musl-",
 };
 
 /* Below these there is nobody who could have asked (glibc, musl). */

@@ -473,7 +473,7 @@ static void the_headline_counts_all_leaks(void **state)
 	char *text;
 
 	report.verdict_counts[LT_VERDICT_LEAKING] = 40;
-	report.leaking_growth_per_hour = report.leaking_memory_per_hour = 451 * MIB;
+	report.kinds[0].leaking_per_hour = report.leaking_memory_per_hour = 451 * MIB;
 	text = render(&report, false, false, 120);
 	expect(text, "40 sites leaking: 451 MiB/h; at this rate the memory limit (512 MiB) is "
 		     "reached in 1 h\n");
