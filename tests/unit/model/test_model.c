@@ -129,6 +129,15 @@ static void test_repeated_release(void **state)
 	tell(model, LT_EVENT_RELEASE, 3, 0x10, LT_WIRE_F_REALLOC);
 	tell(model, LT_EVENT_RESTORE, 3, 0x10, 0);
 	assert_int_equal(lt_model_totals(model)->repeated_released, 1);
+	/* What was there before the attach is released once; the next time it is repeated. */
+	tell(model, LT_EVENT_RELEASE, 4, 0x20, 0);
+	assert_int_equal(lt_model_totals(model)->repeated_released, 2);
+	assert_int_equal(lt_model_totals(model)->unknown_released, 1);
+	/* A failed realloc of such a block does not count as its release. */
+	tell(model, LT_EVENT_RELEASE, 5, 0x30, LT_WIRE_F_REALLOC);
+	tell(model, LT_EVENT_RESTORE, 5, 0x30, 0);
+	tell(model, LT_EVENT_RELEASE, 6, 0x30, 0);
+	assert_int_equal(lt_model_totals(model)->unknown_released, 2);
 }
 
 /* TRAPS 4: a failed realloc leaves no trace at all. */
@@ -317,7 +326,7 @@ static void test_listed_kinds(void **state)
 		LT_LISTING_DESCRIPTORS, 1, event.time_ns, 0, UINT64_MAX, &item
 	};
 	assert_int_equal(lt_model_apply(model, &event), 0);
-	assert_int_equal(lt_model_listing(model, LT_LISTING_DESCRIPTORS)->tracked, 2);
+	assert_int_equal(lt_model_listing(model, LT_LISTING_DESCRIPTORS)->tracked, 3);
 	assert_int_equal(lt_model_listing(model, LT_LISTING_DESCRIPTORS)->vanished, 2);
 	assert_false(lt_model_listing(model, LT_LISTING_THREADS)->taken);
 	lt_model_roll(model, START_NS + 100 * S);
