@@ -127,7 +127,9 @@ static const char *one_cycle(struct cycles *cycles, struct lt_tracer *tracer)
 /* To load the programs takes longer than to attach them: they serve for some cycles. */
 static const char *some_cycles(struct cycles *cycles, int count)
 {
-	struct lt_tracer_options options = { .ring_bytes = 1 << 20, .threads = 8 };
+	struct lt_tracer_options options = { .ring_bytes = 1 << 20,
+					     .threads = 8,
+					     .kinds = UINT64_C(1) << LT_KIND_HEAP };
 	uint32_t pid = (uint32_t)cycles->process.tgid_init;
 	_lt_buf_ struct lt_buf error = { 0 };
 	struct lt_tracer *tracer = NULL;
