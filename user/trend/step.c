@@ -79,6 +79,25 @@ static double robust_correlation(const struct series *a, const struct series *b,
 	return least;
 }
 
+/* But for the points that a single delay touches, it is always the same. */
+static bool is_constant(const double *increases, size_t count)
+{
+	double rest[INCREASES_MAX];
+	struct moments m = moments_of(increases, increases, count);
+
+	memcpy(rest, increases, count * sizeof(*rest));
+	for (int outlier = 0; outlier < OUTLIERS; outlier++) {
+		size_t most = 0;
+
+		for (size_t i = 1; i < count; i++)
+			if (fabs(rest[i] - m.mean_x) > fabs(rest[most] - m.mean_x))
+				most = i;
+		rest[most] = rest[--count];
+		m = moments_of(rest, rest, count);
+	}
+	return m.mean_x > 0 && sqrt(m.xx / (double)count) <= EVEN_VARIATION * m.mean_x;
+}
+
 static bool is_even(const double *increases, size_t count)
 {
 	double sums[INCREASES_MAX / BLOCK_POINTS] = { 0 };
@@ -86,7 +105,7 @@ static bool is_even(const double *increases, size_t count)
 	struct moments each = moments_of(increases, increases, count), blocked;
 	double variance = each.xx / (double)count;
 
-	if (sqrt(variance) <= EVEN_VARIATION * each.mean_x)
+	if (is_constant(increases, count))
 		return true;
 	if (blocks < BLOCKS_MIN)
 		return false;

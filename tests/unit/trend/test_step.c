@@ -150,7 +150,7 @@ static void independent_events_are_seldom_even(void **state)
 /* Timers that have nothing to do with each other: only a common caller makes them one. */
 static void even_series(void **state)
 {
-	enum { SERIES = 6 };
+	enum { SERIES = 7 };
 	uint64_t series[SERIES][POINTS];
 
 	for (uint64_t i = 0; i < POINTS; i++) {
@@ -160,6 +160,7 @@ static void even_series(void **state)
 		series[3][i] = i % 3 == 0;
 		series[4][i] = (i + 1) * 5 / 2 - i * 5 / 2; /* 2, 3, 2, 3 */
 		series[5][i] = 1000 + (lt_mix64(i) & 15);
+		series[6][i] = 4 - (i == 11) + (i == 12); /* a timer that was late once */
 	}
 	for (int i = 0; i < SERIES; i++)
 		for (int j = 0; j < SERIES; j++) {
