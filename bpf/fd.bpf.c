@@ -43,15 +43,17 @@ struct files_struct {
 static __always_inline bool owner(struct lt_bpf_target *to)
 {
 	struct task_struct___files *task = (void *)bpf_get_current_task();
-	__u32 pid = bpf_get_current_pid_tgid() >> 32, *lender;
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct table_lender *lender;
 	struct lt_bpf_target *target;
 	struct files_struct *first;
 
 	if (!lt_active)
 		return false;
 	lender = lt_borrowed_tables ? bpf_map_lookup_elem(&lt_table_lenders, &pid) : NULL;
-	if (lender) {
-		to->process = *lender;
+	/* unshare() and close_range() may have given it a table of its own. */
+	if (lender && lender->table == BPF_CORE_READ(task, files)) {
+		to->process = lender->process;
 		return true;
 	}
 	target = target_find(pid);

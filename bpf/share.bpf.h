@@ -16,11 +16,17 @@ struct task_struct___files {
 	struct files_struct *files;
 } __attribute__((preserve_access_index));
 
+struct table_lender {
+	struct files_struct *table;
+	__u32 process; /* number of the one whose table that is */
+	__u32 reserved;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, LT_MAX_PROCESSES);
-	__type(key, __u32);   /* pid */
-	__type(value, __u32); /* number of the process whose table it uses */
+	__type(key, __u32); /* pid */
+	__type(value, struct table_lender);
 } lt_table_lenders __weak SEC(".maps");
 
 /* How many there are: while there are none, nobody need look. */
@@ -31,10 +37,11 @@ static __always_inline void table_lend(struct task_struct *parent, struct task_s
 				       __u32 pid, __u32 process)
 {
 	struct task_struct___files *from = (void *)parent, *to = (void *)child;
+	struct table_lender lender = { .table = BPF_CORE_READ(to, files), .process = process };
 
-	if (BPF_CORE_READ(from, files) != BPF_CORE_READ(to, files))
+	if (BPF_CORE_READ(from, files) != lender.table)
 		return;
-	if (bpf_map_update_elem(&lt_table_lenders, &pid, &process, BPF_NOEXIST) == 0)
+	if (bpf_map_update_elem(&lt_table_lenders, &pid, &lender, BPF_NOEXIST) == 0)
 		__sync_fetch_and_add(&lt_borrowed_tables, 1);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A server of ten services, each at a port of its own.  Each accepts, answers GET and refuses anything
- * else; path_6 forgets to close what it has refused.
+ * A server of ten services, each at a port of its own.  Each accepts, answers GET and refuses
+ * anything else; path_6 forgets to close what it has refused.
  */
 #include "net.h"
 

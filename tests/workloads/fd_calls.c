@@ -9,6 +9,9 @@
  */
 #include "fds.h"
 
+/* Both want to write there. */
+#define AMBIGUOUS_CLONE (CLONE_PIDFD | CLONE_PARENT_SETTID)
+
 #define HIGH 700 /* numbers that only steps about ranges use: 700 to 799 */
 
 static struct tools tools;

@@ -13,8 +13,8 @@
 
 #define WORKERS      8
 #define OWN_NUMBERS  256  /* of each worker, for dup2() and close_range() ... */
-#define OWN_FIRST    1600 /* ... from here on, where the kernel does not go by itself */
-#define OWN_MOST     90   /* a worker holds so many, or a few more */
+#define OWN_FIRST    2048 /* ... from here on, where the kernel does not go by itself */
+#define OWN_MOST     60 /* a worker holds so many, or a few more; two generations hand theirs on */
 #define RACE_NUMBERS 256
 
 static struct worker {

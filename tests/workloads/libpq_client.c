@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A client of PostgreSQL with what is easily forgotten: to clear the result of a query, of a prepared
- * statement and of a cursor, and to finish a connection.  Each has a twin that forgets nothing.
+ * A client of PostgreSQL with what is easily forgotten: to clear the result of a query, to close
+ * statements and cursors and clear their results, to finish a connection.  Each has a twin that
+ * forgets nothing.
  *
  *	libpq_client CONNINFO
  */
@@ -34,6 +35,16 @@ static void do_and_clear(PGconn *connection, const char *command)
 	PQclear(worked(connection, PQexec(connection, command)));
 }
 
+/* Of what stays for ever. */
+static const char *new_name(void)
+{
+	static char name[32];
+	static unsigned int number;
+
+	snprintf(name, sizeof(name), "forgotten%u", number++);
+	return name;
+}
+
 SITE static void result_not_cleared(PGconn *connection)
 {
 	PGresult *rows = PQexec(connection, "select generate_series(1, 9), 'text'"); /* RESULT */
@@ -48,15 +59,15 @@ SITE static void result_cleared(PGconn *connection)
 	PQclear(worked(connection, rows));
 }
 
-SITE static void statement_not_cleared(PGconn *connection)
+SITE static void statement_not_closed(PGconn *connection)
 {
-	PGresult *made = PQprepare(connection, "s", "select $1::int", 1, NULL); /* STATEMENT */
+	PGresult *made;
 
+	made = PQprepare(connection, new_name(), "select $1::int", 1, NULL); /* STATEMENT */
 	worked(connection, made);
-	do_and_clear(connection, "deallocate s");
 }
 
-SITE static void statement_cleared(PGconn *connection)
+SITE static void statement_closed(PGconn *connection)
 {
 	PGresult *made = PQprepare(connection, "s", "select $1::int", 1, NULL);
 
@@ -64,36 +75,35 @@ SITE static void statement_cleared(PGconn *connection)
 	do_and_clear(connection, "deallocate s");
 }
 
-static void cursor_open(PGconn *connection)
+static void cursor_declare(PGconn *connection, const char *name)
 {
-	do_and_clear(connection, "begin");
-	do_and_clear(connection, "declare c cursor for select generate_series(1, 100), 'text'");
+	char command[128];
+
+	snprintf(command, sizeof(command),
+		 "declare %s cursor with hold for select generate_series(1, 100), 'text'", name);
+	do_and_clear(connection, command);
 }
 
-static void cursor_close(PGconn *connection)
+SITE static void cursor_not_closed(PGconn *connection)
 {
-	do_and_clear(connection, "close c");
-	do_and_clear(connection, "end");
-}
-
-SITE static void cursor_not_cleared(PGconn *connection)
-{
+	const char *name = new_name();
+	char command[64];
 	PGresult *rows;
 
-	cursor_open(connection);
-	rows = PQexec(connection, "fetch 10 from c"); /* CURSOR */
+	cursor_declare(connection, name);
+	snprintf(command, sizeof(command), "fetch 10 from %s", name);
+	rows = PQexec(connection, command); /* CURSOR */
 	worked(connection, rows);
-	cursor_close(connection);
 }
 
-SITE static void cursor_cleared(PGconn *connection)
+SITE static void cursor_closed(PGconn *connection)
 {
 	PGresult *rows;
 
-	cursor_open(connection);
+	cursor_declare(connection, "c");
 	rows = PQexec(connection, "fetch 10 from c");
 	PQclear(worked(connection, rows));
-	cursor_close(connection);
+	do_and_clear(connection, "close c");
 }
 
 SITE static void connection_not_finished(PGconn *unused)
@@ -114,8 +124,8 @@ SITE static void connection_finished(PGconn *unused)
 /* clang-format off */
 #define TASKS(X) \
 	X(result_not_cleared) X(result_cleared) \
-	X(statement_not_cleared) X(statement_cleared) \
-	X(cursor_not_cleared) X(cursor_cleared) \
+	X(statement_not_closed) X(statement_closed) \
+	X(cursor_not_closed) X(cursor_closed) \
 	X(connection_not_finished) X(connection_finished)
 /* clang-format on */
 #define TASK_CALL(name) name,
@@ -130,8 +140,9 @@ int main(int argc, char **argv)
 	PGconn *connection;
 
 	conninfo = argc > 1 ? argv[1] : "";
-	connection = connected(PQconnectdb(conninfo));
 	ready_and_go();
+	connection =
+		connected(PQconnectdb(conninfo)); /* now: the server ends what is idle for long */
 	while (!net_stopped(TICK_MS))
 		for (unsigned int i = 0; i < TASK_COUNT; i++) {
 			tasks[i](connection);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the workloads with sockets share.  They work until they hear "stop", then print their truth (how
- * many sockets each function has made and closed) and wait for "quit".
+ * What the workloads with sockets share.  They work until they hear "stop", then print their truth
+ * (what each function has made and released) and wait for "quit".
  */
 #ifndef TESTS_WORKLOADS_NET_H
 #define TESTS_WORKLOADS_NET_H

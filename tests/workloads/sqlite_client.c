@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A user of SQLite with what is easily forgotten: to finalize a statement, and to close a cursor (on a
- * BLOB) and a database.  Each has a twin that forgets nothing.
+ * A user of SQLite with what is easily forgotten: to finalize a statement, and to close a cursor
+ * (on a BLOB) and a database.  Each has a twin that forgets nothing.
  *
  *	sqlite_client DIRECTORY
  */
@@ -72,7 +72,7 @@ SITE static void cursor_closed(sqlite3 *database)
 	must(sqlite3_blob_close(cursor), database);
 }
 
-/* Another file for each task: a process's locks on one file are shared, and so would be its fate. */
+/* Another file for each task: all of a process's connections to one file share its locks. */
 static const char *path_of(const char *name)
 {
 	static char path[4096];

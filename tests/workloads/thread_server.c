@@ -4,8 +4,8 @@
  *
  *	thread_server join|detach|forget|hang
  *
- * join joins those that have ended, detach detaches all, forget does neither.  hang joins as well, but its
- * threads never come back from requests of GET /slow, and so never close their connections.
+ * join joins those that have ended, detach detaches all, forget does neither.  hang joins as well,
+ * but its threads never come back from GET /slow, and so never close their connections.
  */
 #include <stdatomic.h>
 
@@ -20,7 +20,7 @@ static const char *const site_names[] = { "open_connection" };
 struct connection {
 	int socket;
 	pthread_t thread;
-	atomic_bool ended;
+	atomic_bool hangs, ended;
 };
 
 static struct connection *open_ones[CONNECTIONS];
@@ -45,8 +45,10 @@ static void *serve_connection(void *argument)
 
 	net_be_patient(connection->socket);
 	if (net_read_head(connection->socket, head, &beyond)) {
-		if (hang && !strncmp(head, "GET /slow ", 10))
+		if (hang && !strncmp(head, "GET /slow ", 10)) {
+			atomic_store(&connection->hangs, true);
 			answer_slowly();
+		}
 		net_send(connection->socket, "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok");
 	}
 	close(connection->socket);
@@ -70,15 +72,25 @@ static void keep(struct connection *connection)
 	net_die("too many connections");
 }
 
-static void join_ended(void)
+/* How many others still work. */
+static unsigned int join_ended(void)
 {
+	unsigned int working = 0;
+
 	for (unsigned int i = 0; i < CONNECTIONS; i++) {
-		if (open_ones[i] && atomic_load(&open_ones[i]->ended)) {
-			pthread_join(open_ones[i]->thread, NULL);
-			free(open_ones[i]);
+		struct connection *connection = open_ones[i];
+
+		if (!connection)
+			continue;
+		if (atomic_load(&connection->ended)) {
+			pthread_join(connection->thread, NULL);
+			free(connection);
 			open_ones[i] = NULL;
+		} else if (!atomic_load(&connection->hangs)) {
+			working++;
 		}
 	}
+	return working;
 }
 
 SITE static void open_connection(int listener, const pthread_attr_t *attributes)
@@ -128,6 +140,8 @@ int main(int argc, char **argv)
 			open_connection(wanted[1].fd, &attributes);
 		join_ended();
 	}
+	while (join_ended())
+		usleep(1000);
 	truth_print(site_names, SITE_COUNT);
 	wait_for("quit");
 	return 0;

@@ -264,6 +264,20 @@ static bool describe_descriptor(const struct changes *changes, const struct lt_h
 	return true;
 }
 
+/* 0: not known. */
+static uint64_t start_of(const struct look *look, uint32_t tid)
+{
+	uint64_t block = lt_tracer_thread_block(look->session->tracer, tid);
+	struct lt_target *target = look->target;
+
+	if (!block)
+		return 0;
+	if (!target->starts_looked_for)
+		target->start_offset = lt_start_offset(&target->process);
+	target->starts_looked_for = true;
+	return lt_start_function(&target->process, block, target->start_offset);
+}
+
 static bool describe_thread(const struct changes *changes, const struct lt_handle *handle,
 			    struct description *now)
 {
@@ -277,11 +291,7 @@ static bool describe_thread(const struct changes *changes, const struct lt_handl
 		return false;
 	memcpy(now->comm, task.comm, sizeof(now->comm));
 	now->type = "thread";
-	now->key = handle->described
-			   ? handle->key
-			   : lt_start_function(process,
-					       lt_tracer_thread_block(look->session->tracer, tid),
-					       look->target->start_offset);
+	now->key = handle->described ? handle->key : start_of(look, tid);
 	return true;
 }
 

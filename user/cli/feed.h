@@ -66,9 +66,10 @@ struct lt_target {
 	struct lt_file_set attached; /* of its plan, or the session's: those with probes */
 	uint64_t attached_ns;        /* when it got the last of them */
 	unsigned int planned;        /* lt_modules_changes() when allocators were last looked for */
-	uint32_t start_offset;       /* lt_start_offset(); 0: not known */
-	bool strayed;                /* it has mapped code that its image's others have not */
-	struct lt_image *image;      /* NULL: not opened */
+	bool starts_looked_for;
+	uint32_t start_offset;             /* lt_start_offset(), once looked for */
+	bool strayed;                      /* it has mapped code that its image's others have not */
+	struct lt_image *image;            /* NULL: not opened */
 	struct lt_pipeline *pipeline;      /* borrowed */
 	uint64_t losses[LT_COUNTER_COUNT]; /* before it came */
 	unsigned int reports;

@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "cli/exit_code.h"
 #include "cli/setup.h"
-#include "probe/starts.h"
 
 #define STARTUP_TRIES   20
 #define STARTUP_WAIT_NS 50000000L
@@ -127,7 +126,6 @@ int lt_targets_add_image(struct lt_session *session, struct lt_target *target)
 		free_image(image);
 		return err;
 	}
-	target->start_offset = lt_start_offset(&target->process);
 	image->holders = 1;
 	image->next = session->images;
 	session->images = image;
@@ -529,7 +527,6 @@ static int begin(struct lt_session *session, const struct lt_event *event, struc
 		target->strayed = before->strayed;
 		target->image = before->image;
 		target->image->holders++;
-		target->start_offset = before->start_offset;
 		target->planned = lt_modules_changes(target->image->modules) -
 				  !target->attached.count;
 		/* BPF gave it the space that its parent had then. */
