@@ -271,10 +271,18 @@ def bench_nginx(rounds, directory):
                  lambda _mode: [wrk(server.port)])
 
 
+def ratios(of, which):
+    """Traced to untraced: median, and least and most of the rounds."""
+    each = [traced[which] / untraced[which]
+            for untraced, traced in zip(of["untraced"], of["descriptors"])]
+    median = statistics.median(each)
+    return median, f"{median:.3f} ({min(each):.3f} .. {max(each):.3f})"
+
+
 def bench_descriptors(rounds, directory):
-    """Each round has both at once, one just behind the other, in turns: their ratio is looked at."""
+    """Each round has both modes, one just behind the other, in turns: their ratio is looked at."""
     modes = ("untraced", "descriptors")
-    rates = {way: {mode: [] for mode in modes} for way in WAYS}
+    measured = {way: {mode: [] for mode in modes} for way in WAYS}  # (requests/s, CPU us a request)
     collector = Collector()
     server = start_nginx(directory)
     try:
@@ -282,24 +290,26 @@ def bench_descriptors(rounds, directory):
             for mode in modes[::-1] if number % 2 else modes:
                 with attached(mode, server.pid, directory, collector):
                     for way, options in WAYS.items():
-                        rates[way][mode].append(wrk(server.port, *options))
+                        before = cpu_seconds(server.pid)
+                        rate = wrk(server.port, *options)
+                        used = cpu_seconds(server.pid) - before
+                        measured[way][mode].append((rate, 1e6 * used / rate / WRK_SECONDS))
     except AssertionError as error:
         print(f"nginx: {error}\n", flush=True)
         return
     finally:
         server.close()
-    print("nginx with sockets, descriptors and threads traced, requests/s; ratio of a round: median "
+    print("nginx with sockets, descriptors and threads traced; ratios of the rounds: median "
           "(least .. most):")
-    for way, of in rates.items():
-        ratios = [traced / untraced for untraced, traced in zip(of["untraced"], of["descriptors"])]
-        ratio = statistics.median(ratios)
-        print(f"  {way:20} untraced {statistics.median(of['untraced']):8,.0f}   traced "
-              f"{statistics.median(of['descriptors']):8,.0f}   ratio {ratio:.3f} "
-              f"({min(ratios):.3f} .. {max(ratios):.3f}); goal at least {GOAL_REQUESTS}: "
-              f"{'met' if ratio >= GOAL_REQUESTS else 'missed'}")
+    for way, of in measured.items():
+        rate, cpu_us = (statistics.median(m[i] for m in of["untraced"]) for i in range(2))
+        ratio, text = ratios(of, 0)
+        print(f"  {way}: {rate:,.0f} requests/s untraced; traced {text} times as many, goal >= "
+              f"{GOAL_REQUESTS}: {'met' if ratio >= GOAL_REQUESTS else 'missed'}; CPU of nginx for "
+              f"a request: {cpu_us:.1f} us untraced; traced {ratios(of, 1)[1]} times as much")
     cpu_percent, rss_mib, events_per_s, loss = collector.use()
-    print(f"  its own use          {cpu_percent:.0f} % of a core, {rss_mib:.0f} MiB, "
-          f"{events_per_s:,.0f} events/s, loss: {loss}\n", flush=True)
+    print(f"  its own use: {cpu_percent:.0f} % of a core, {rss_mib:.0f} MiB, {events_per_s:,.0f} "
+          f"events/s, loss: {loss}\n", flush=True)
 
 
 def bench_tables():

@@ -51,11 +51,12 @@ static __always_inline bool owner(struct lt_bpf_target *to)
 	if (!lt_active)
 		return false;
 	lender = lt_borrowed_tables ? bpf_map_lookup_elem(&lt_table_lenders, &pid) : NULL;
-	/* unshare() and close_range() may have given it a table of its own. */
 	if (lender && lender->table == BPF_CORE_READ(task, files)) {
 		to->process = lender->process;
 		return true;
 	}
+	if (lender && task == BPF_CORE_READ(task, group_leader))
+		table_give_back(pid); /* unshare() or close_range() gave it one of its own */
 	target = target_find(pid);
 	/* After vfork the memory is the parent's, but the descriptors are a copy. */
 	if (!target || target->flags & LT_TARGET_BORROWED)
@@ -192,12 +193,17 @@ static __always_inline void closing(__u8 type, __u8 flags, __u32 fd)
 #define F_DUPFD         0 /* include/uapi/asm-generic/fcntl.h, include/uapi/linux/fcntl.h */
 #define F_DUPFD_CLOEXEC 1030
 
+#define IORING_SETUP_REGISTERED_FD_ONLY (1U << 15) /* include/uapi/linux/io_uring.h */
+#define IORING_PARAMS_FLAGS             8          /* in struct io_uring_params */
+
 #define SECCOMP_SET_MODE_FILTER          1 /* include/uapi/linux/seccomp.h */
 #define SECCOMP_FILTER_FLAG_NEW_LISTENER 8
 
 /* Whether what a call returned is a new descriptor. */
 static __always_inline bool makes_one(__u64 number, const struct pt_regs *regs)
 {
+	__u32 flags = 0;
+
 	switch (number) {
 	case __NR_fcntl:
 		return (__u32)regs->rsi == F_DUPFD || (__u32)regs->rsi == F_DUPFD_CLOEXEC;
@@ -208,6 +214,10 @@ static __always_inline bool makes_one(__u64 number, const struct pt_regs *regs)
 		return (__u32)regs->rdi < 64 && BPF_COMMANDS >> (__u32)regs->rdi & 1;
 	case __NR_landlock_create_ruleset:
 		return !(__u32)regs->rdx; /* else it tells a version */
+	case __NR_io_uring_setup:         /* else it is an index of the kernel's own */
+		bpf_probe_read_user(&flags, sizeof(flags),
+				    (void *)(regs->rsi + IORING_PARAMS_FLAGS));
+		return !(flags & IORING_SETUP_REGISTERED_FD_ONLY);
 	case __NR_seccomp:
 		return (__u32)regs->rdi == SECCOMP_SET_MODE_FILTER &&
 		       regs->rsi & SECCOMP_FILTER_FLAG_NEW_LISTENER;
@@ -376,6 +386,7 @@ int leave_close_range(struct call_event *ctx)
 
 #define SOL_SOCKET 1 /* include/linux/socket.h */
 #define SCM_RIGHTS 1
+#define SCM_PIDFD  4 /* one, which may be an error instead */
 
 struct control { /* struct cmsghdr */
 	__u64 length;
@@ -422,7 +433,7 @@ static __always_inline bool receive_step(struct making *making, struct lt_receiv
 
 	if (at < receiving->rights_end) {
 		receiving->at = at + sizeof(fd);
-		if (!bpf_probe_read_user(&fd, sizeof(fd), (void *)at))
+		if (!bpf_probe_read_user(&fd, sizeof(fd), (void *)at) && fd < 1U << 31)
 			made(making, fd, 0);
 		return true;
 	}
@@ -434,7 +445,8 @@ static __always_inline bool receive_step(struct making *making, struct lt_receiv
 			return true;
 		}
 		receiving->at = at + control.length;
-		if (control.level == SOL_SOCKET && control.type == SCM_RIGHTS) {
+		if (control.level == SOL_SOCKET &&
+		    (control.type == SCM_RIGHTS || control.type == SCM_PIDFD)) {
 			receiving->rights_end = at + (control.length & ~3ULL);
 			receiving->at = at + sizeof(control);
 		}

@@ -60,13 +60,13 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	__u32 parent_pid = bpf_get_current_pid_tgid() >> 32, pid, *space;
 	struct lt_bpf_target *target = target_find(parent_pid), born;
 
-	if (!target)
+	if (!target && !lt_borrowed_tables)
 		return 0;
 	pid = BPF_CORE_READ(child, tgid);
 	if (pid == parent_pid)
 		return 0; /* a thread */
-	table_lend(parent, child, pid, target->process);
-	if (!(target->flags & LT_TARGET_FOLLOW))
+	table_lend(parent, child, parent_pid, pid, target ? target->process : 0);
+	if (!target || !(target->flags & LT_TARGET_FOLLOW))
 		return 0;
 	born = *target;
 	if (BPF_CORE_READ(child, mm) == BPF_CORE_READ(parent, mm)) {

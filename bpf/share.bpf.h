@@ -32,20 +32,25 @@ struct {
 /* How many there are: while there are none, nobody need look. */
 __u32 lt_borrowed_tables __weak = 0;
 
-/* At a fork of that process. */
+/* At a fork.  process: the number of the one that forks; 0: it is not traced. */
 static __always_inline void table_lend(struct task_struct *parent, struct task_struct *child,
-				       __u32 pid, __u32 process)
+				       __u32 parent_pid, __u32 pid, __u32 process)
 {
 	struct task_struct___files *from = (void *)parent, *to = (void *)child;
 	struct table_lender lender = { .table = BPF_CORE_READ(to, files), .process = process };
+	struct table_lender *before = lt_borrowed_tables
+					      ? bpf_map_lookup_elem(&lt_table_lenders, &parent_pid)
+					      : NULL;
 
-	if (BPF_CORE_READ(from, files) != lender.table)
+	if (before && before->table == lender.table)
+		lender.process = before->process;
+	if (!lender.process || BPF_CORE_READ(from, files) != lender.table)
 		return;
 	if (bpf_map_update_elem(&lt_table_lenders, &pid, &lender, BPF_NOEXIST) == 0)
 		__sync_fetch_and_add(&lt_borrowed_tables, 1);
 }
 
-/* At an exec, which makes the table the process's own, and at its end. */
+/* At an exec, which makes the table the process's own, at its end, and when it has got another one. */
 static __always_inline void table_give_back(__u32 pid)
 {
 	if (lt_borrowed_tables && bpf_map_delete_elem(&lt_table_lenders, &pid) == 0)

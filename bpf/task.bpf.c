@@ -23,7 +23,7 @@ struct task_struct___thread {
 	struct thread_struct thread;
 } __attribute__((preserve_access_index));
 
-/* Where a thread's control block is: glibc keeps there what it runs (user/cli/starts.h). */
+/* Where a thread's control block is: glibc keeps there what it runs (user/probe/starts.h). */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, LT_MAX_THREADS);
@@ -51,14 +51,32 @@ static __always_inline __u64 creator(struct lt_thread *thread)
 	return stack_identify(regs, thread);
 }
 
-/* task_newtask(task, clone_flags): in the creator. */
+static __always_inline void tell(struct ring_ref *ring, __u32 process, __u8 kind, __u8 flags,
+				 __u64 id, __u64 stack_id)
+{
+	struct lt_wire_acquire *record = bpf_ringbuf_reserve(ring->ring, sizeof(*record), 0);
+
+	if (!record) {
+		count(LT_COUNTER_ACQUIRE_RING_FULL);
+		return;
+	}
+	fill_header(&record->header, LT_WIRE_ACQUIRE, kind, flags, process);
+	record->id = id;
+	record->size = 1;
+	record->stack_id = stack_id;
+	bpf_ringbuf_submit(record, ring_flags(ring));
+}
+
+/*
+ * task_newtask(task, clone_flags): in the creator.  The C library may have kept the stack from an
+ * earlier thread: it is that of this one from now on.  Its control block lies in it (glibc).
+ */
 SEC("raw_tp/task_newtask")
 int on_new_task(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)ctx->args[0];
 	struct task_struct___thread *fields = (void *)task;
 	struct lt_bpf_target *target = traced();
-	struct lt_wire_acquire *record;
 	struct lt_thread *thread;
 	struct ring_ref ring;
 	__u64 stack_id, block;
@@ -79,16 +97,11 @@ int on_new_task(struct bpf_raw_tracepoint_args *ctx)
 	stack_id = creator(thread);
 	if (stack_id != LT_STACK_UNSEEN)
 		stack_send(&ring, thread, stack_id, LT_KIND_THREAD);
-	record = bpf_ringbuf_reserve(ring.ring, sizeof(*record), 0);
-	if (!record) {
-		count(LT_COUNTER_ACQUIRE_RING_FULL);
-		return 0;
-	}
-	fill_header(&record->header, LT_WIRE_ACQUIRE, LT_KIND_THREAD, 0, target->process);
-	record->id = tid;
-	record->size = 1;
-	record->stack_id = stack_id;
-	bpf_ringbuf_submit(record, ring_flags(&ring));
+	tell(&ring, target->process, LT_KIND_THREAD, 0, tid, stack_id);
+	if (stack_id != LT_STACK_UNSEEN)
+		tell(&ring, target->process, LT_KIND_MMAP,
+		     LT_WIRE_F_RANGE | LT_WIRE_F_PROTECT | LT_WIRE_CLASS_FLAG(LT_RANGE_STACK),
+		     block, stack_id);
 	return 0;
 }
 

@@ -61,7 +61,10 @@ enum lt_wire_flags {
 	 */
 	LT_WIRE_F_REALLOC = 1,
 	LT_WIRE_F_RANGE = 2, /* a range of addresses, of which any part may be released; or of ids */
-	/* An acquire of what is mapped already, if its class is PLAIN or RESERVED: mprotect. */
+	/*
+	 * An acquire of what is mapped already, if its class is PLAIN or RESERVED: mprotect.  With
+	 * class STACK: the mapping of that class that holds the id is that of a thread made now.
+	 */
 	LT_WIRE_F_PROTECT = 4,
 	LT_WIRE_F_CLASS = 24, /* enum lt_range_class, of an acquired range */
 };

@@ -52,7 +52,7 @@ def unavailable():
     if not SECRETMEM.exists() or SECRETMEM.read_text().strip() != "Y":
         names.add("make_memfd_secret")
     if tuple(map(int, re.findall(r"\d+", platform.release())[:2])) < PIDFD_OF_PEERS:
-        names |= {"unseen_peer", "unseen_credentials"}
+        names |= {"unseen_peer", "make_recvmsg_pidfd"}
     return names
 
 

@@ -105,6 +105,10 @@ class Threads(Session):
         kept = stacks(report)["create_never_joined"]
         self.assertEqual(kept[0], NEVER_JOINED)
         self.assertGreaterEqual(kept[1], NEVER_JOINED * 256 * 1024)
+        found = stacks(process.exactly("alternating"))
+        kept = found["create_never_joined"]
+        self.assertEqual(kept[0], 2 * NEVER_JOINED)
+        self.assertEqual(found.get("create_joined", [0])[0], 0)
         for name in ("joined", "detached", "running", "other_ways"):
             process.exactly(name)
         process.agree("what they are", wrong_names)

@@ -245,13 +245,18 @@ static inline int take_rights(struct mmsghdr *message, int *made)
 		if (head->cmsg_type != SCM_RIGHTS && head->cmsg_type != SCM_PIDFD_)
 			continue;
 		memcpy(made + count, CMSG_DATA(head), bytes);
-		count += (int)(bytes / sizeof(int));
+		/* A pidfd may be an error instead. */
+		if (head->cmsg_type == SCM_RIGHTS || made[count] >= 0)
+			count += (int)(bytes / sizeof(int));
 	}
 	return count;
 }
 
 static inline int received(struct tools *t, int *made, long result)
 {
+	const int no = 0;
+
+	setsockopt(t->inbox, SOL_SOCKET, PASS_PIDFD, &no, sizeof(no)); /* older kernels have no such */
 	return result < 0 ? -1 : take_rights(&t->in, made);
 }
 

@@ -217,6 +217,20 @@ static void step_joined(void)
 	released[SITE_create_joined] += SOME;
 }
 
+/* The stack of the one that is joined is that of the next one, which never is. */
+static void step_alternating(void)
+{
+	pthread_t id;
+
+	for (int i = 0; i < NEVER_JOINED; i++) {
+		create_joined(&id, start_short, NULL);
+		MUST(!pthread_join(id, NULL));
+		create_never_joined(&id, start_never_joined, NULL);
+	}
+	released[SITE_create_joined] += NEVER_JOINED;
+	released[SITE_create_never_joined] += NEVER_JOINED;
+}
+
 static void step_detached(void)
 {
 	pthread_t id;
@@ -511,6 +525,7 @@ static const struct {
 	void (*run)(void);
 } steps[] = {
 	{ "never_joined", step_never_joined },
+	{ "alternating", step_alternating },
 	{ "joined", step_joined },
 	{ "detached", step_detached },
 	{ "running", step_running },

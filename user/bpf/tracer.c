@@ -482,6 +482,16 @@ uint64_t lt_tracer_thread_block(const struct lt_tracer *tracer, uint32_t tid)
 		       : block;
 }
 
+bool lt_tracer_borrows_table(const struct lt_tracer *tracer, uint32_t pid)
+{
+	struct {
+		uint64_t table;
+		uint32_t process, reserved;
+	} lender; /* struct table_lender in bpf/share.bpf.h */
+
+	return !bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.lt_table_lenders), &pid, &lender);
+}
+
 void lt_tracer_resend_stacks(struct lt_tracer *tracer)
 {
 	__atomic_fetch_add(&tracer->bpf->bss->lt_stacks_round, 1, __ATOMIC_RELEASE);

@@ -53,6 +53,9 @@ struct lt_code *lt_tracer_code(struct lt_tracer *tracer);
 /* Where the control block of a thread is that was made since the gate opened; 0: not known. */
 uint64_t lt_tracer_thread_block(const struct lt_tracer *tracer, uint32_t tid);
 
+/* It uses the descriptor table of another process, and its events are that one's. */
+bool lt_tracer_borrows_table(const struct lt_tracer *tracer, uint32_t pid);
+
 /* Every stack is sent again when it is next met. */
 void lt_tracer_resend_stacks(struct lt_tracer *tracer);
 

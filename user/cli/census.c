@@ -24,6 +24,8 @@
 #define MAX_DRAINS 64
 /* Threads whose names are looked up each time; of more, only those of new ones are. */
 #define MAX_RENAMED 1024
+/* Looks that are not for a report take one part in so many of the time: nobody reads the rings then. */
+#define LOOK_PAUSE 50
 /* Targets whose limits are looked up: that is a look at all processes of the machine each time. */
 #define MAX_LIMITED 16
 
@@ -40,6 +42,7 @@ struct look {
 	struct lt_session *session;
 	struct lt_target *target;
 	uint64_t from_ns;
+	bool listed[LT_LISTINGS];
 	struct lt_descriptors descriptors;
 	pid_t *tids;
 	size_t tid_count;
@@ -47,7 +50,7 @@ struct look {
 
 struct round {
 	struct network *networks;
-	size_t targets;
+	bool limits; /* are looked up */
 };
 
 static bool wants(const struct lt_session *session, uint8_t listing)
@@ -71,10 +74,15 @@ static int read_lists(struct look *look)
 	const struct lt_process *process = &look->target->process;
 	int err = 0;
 
+	for (uint8_t listing = LT_LISTING_NOWHERE + 1; listing < LT_LISTINGS; listing++)
+		look->listed[listing] = wants(look->session, listing);
+	/* What others do with a table that it shares is told of its owner alone. */
+	if (lt_tracer_borrows_table(look->session->tracer, look->target->pid))
+		look->listed[LT_LISTING_DESCRIPTORS] = false;
 	look->from_ns = lt_feed_now();
-	if (wants(look->session, LT_LISTING_DESCRIPTORS))
+	if (look->listed[LT_LISTING_DESCRIPTORS])
 		err = lt_descriptors_read(process, &look->descriptors);
-	if (!err && wants(look->session, LT_LISTING_THREADS))
+	if (!err && look->listed[LT_LISTING_THREADS])
 		err = lt_process_threads(process, &look->tids, &look->tid_count);
 	/* What was listed is that of the image that events tell of. */
 	if (!err &&
@@ -236,6 +244,27 @@ static int compare_fds(const void *a, const void *b)
 	return (left->fd > right->fd) - (left->fd < right->fd);
 }
 
+/*
+ * A socket that the kernel tells no more of: its connection was reset or is closed on both sides.  It
+ * was connected to what it was told to be.
+ */
+static bool describe_unlisted(const struct changes *changes, const struct lt_handle *handle,
+			      const struct lt_descriptor *entry, struct description *now)
+{
+	const struct lt_sockets *sockets = changes->sockets;
+	const char *type = lt_socket_type(&changes->look->target->process, entry->fd);
+
+	if (handle->described && (!sockets || sockets->cut))
+		return false;
+	now->type = type ? type : entry->type;
+	if (handle->described && handle->name[0] && !strcmp(now->type, handle->type)) {
+		now->name = handle->name;
+		now->local = handle->local;
+		now->state = handle->state[0] ? "CLOSE" : "";
+	}
+	return true;
+}
+
 static bool describe_descriptor(const struct changes *changes, const struct lt_handle *handle,
 				struct description *now)
 {
@@ -245,16 +274,17 @@ static bool describe_descriptor(const struct changes *changes, const struct lt_h
 						    ? bsearch(&wanted, list->entries, list->count,
 							      sizeof(wanted), compare_fds)
 						    : NULL;
+	const struct lt_sockets *sockets = changes->sockets;
 	const struct lt_socket *socket = NULL;
 
 	if (!entry)
 		return false;
 	now->type = entry->type;
 	now->name = entry->name;
-	if (entry->socket_inode && changes->sockets)
-		socket = lt_sockets_find(changes->sockets, entry->socket_inode);
+	if (entry->socket_inode && sockets)
+		socket = lt_sockets_find(sockets, entry->socket_inode);
 	if (entry->socket_inode && !socket)
-		now->type = lt_socket_type(&changes->look->target->process, entry->fd) ?: now->type;
+		return describe_unlisted(changes, handle, entry, now);
 	if (socket) {
 		now->type = socket->type;
 		now->name = socket->remote;
@@ -275,7 +305,7 @@ static uint64_t start_of(const struct look *look, uint32_t tid)
 	if (!target->starts_looked_for)
 		target->start_offset = lt_start_offset(&target->process);
 	target->starts_looked_for = true;
-	return lt_start_function(&target->process, block, target->start_offset);
+	return lt_start_function((pid_t)tid, block, target->start_offset);
 }
 
 static bool describe_thread(const struct changes *changes, const struct lt_handle *handle,
@@ -361,6 +391,12 @@ static int tell_changes(struct look *look, struct network **networks)
 	return err;
 }
 
+/* Which listing has what an enum lt_limit limits. */
+static uint8_t listing_of(uint32_t limit)
+{
+	return limit == LT_LIMIT_DESCRIPTORS ? LT_LISTING_DESCRIPTORS : LT_LISTING_THREADS;
+}
+
 static int tell_limits(const struct look *look)
 {
 	struct lt_event event = event_of(look, LT_EVENT_LIMIT);
@@ -371,7 +407,7 @@ static int tell_limits(const struct look *look)
 		return 0;
 	uses[LT_LIMIT_DESCRIPTORS].used = look->descriptors.count;
 	for (uint32_t i = 0; i < LT_LIMITS && !err; i++) {
-		if (!uses[i].limit)
+		if (!uses[i].limit || !look->listed[listing_of(i)])
 			continue;
 		event.limit = (struct lt_event_limit){ i, uses[i].used, uses[i].limit };
 		err = lt_feed_emit(look->session, &event);
@@ -383,13 +419,13 @@ static int tell(struct look *look, struct round *round)
 {
 	int err = 0;
 
-	if (wants(look->session, LT_LISTING_DESCRIPTORS))
+	if (look->listed[LT_LISTING_DESCRIPTORS])
 		err = tell_descriptors(look);
-	if (!err && wants(look->session, LT_LISTING_THREADS))
+	if (!err && look->listed[LT_LISTING_THREADS])
 		err = tell_threads(look);
 	if (!err)
 		err = tell_changes(look, &round->networks);
-	if (!err && round->targets <= MAX_LIMITED)
+	if (!err && round->limits)
 		err = tell_limits(look);
 	return err;
 }
@@ -398,15 +434,22 @@ static int look_at(struct lt_session *session, struct lt_target *target, struct 
 {
 	struct look look = { .session = session, .target = target };
 	int err = read_lists(&look);
-	bool gone = err;
+	bool failed = err;
 
+	if (err && err != -ESRCH && !session->told_no_list) {
+		session->told_no_list = true;
+		lt_warn("descriptors and threads of pid %u cannot be listed: %s", target->pid,
+			strerror(-err));
+	}
+	target->looked_ns = lt_feed_now();
+	target->look_cost_ns = target->looked_ns - look.from_ns;
 	if (!err)
 		err = drain(session);
 	if (!err)
 		err = tell(&look, round);
 	lt_descriptors_free(&look.descriptors);
 	free(look.tids);
-	return gone ? 0 : err; /* its end will be told */
+	return failed ? 0 : err; /* that it is gone will be told */
 }
 
 static bool lives(const struct lt_target *target)
@@ -416,6 +459,8 @@ static bool lives(const struct lt_target *target)
 
 static bool is_due(const struct lt_session *session, const struct lt_target *target)
 {
+	if (lt_feed_now() - target->looked_ns < target->look_cost_ns * LOOK_PAUSE)
+		return false;
 	for (uint8_t listing = LT_LISTING_NOWHERE + 1; listing < LT_LISTINGS; listing++) {
 		const struct lt_model_listing *latest = lt_pipeline_listing(target->pipeline,
 									    listing);
@@ -429,7 +474,7 @@ static bool is_due(const struct lt_session *session, const struct lt_target *tar
 
 static int take(struct lt_session *session, bool all)
 {
-	struct round round = { .targets = lt_targets_alive(session) };
+	struct round round = { .limits = all && lt_targets_alive(session) <= MAX_LIMITED };
 	int err = 0;
 
 	if (!wants(session, LT_LISTING_DESCRIPTORS) && !wants(session, LT_LISTING_THREADS))
@@ -454,5 +499,6 @@ int lt_census_take(struct lt_session *session)
 
 int lt_census_confirm(struct lt_session *session)
 {
-	return take(session, false);
+	/* What changes without being told is no difference to mend. */
+	return session->detached ? 0 : take(session, false);
 }

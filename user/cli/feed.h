@@ -66,6 +66,7 @@ struct lt_target {
 	struct lt_file_set attached; /* of its plan, or the session's: those with probes */
 	uint64_t attached_ns;        /* when it got the last of them */
 	unsigned int planned;        /* lt_modules_changes() when allocators were last looked for */
+	uint64_t looked_ns, look_cost_ns; /* the latest census */
 	bool starts_looked_for;
 	uint32_t start_offset;             /* lt_start_offset(), once looked for */
 	bool strayed;                      /* it has mapped code that its image's others have not */
@@ -109,6 +110,8 @@ struct lt_session {
 	uint64_t strays;                    /* events of processes that nobody told of */
 	struct lt_cut_stack cut_stacks[LT_CUT_STACKS];
 	struct lt_cut_stack awaited_stacks[LT_CUT_STACKS]; /* acquires in doubt came before them */
+	bool detached;                                     /* no events come any more */
+	bool told_no_list;                                 /* that something cannot be listed */
 	bool told_no_sockets;                              /* that sockets cannot be described */
 	bool report_pending;                               /* it waits for names */
 	bool record_failed;

@@ -248,7 +248,11 @@ static const char *take_kinds(const char *text, void *member)
 			    !memcmp(lt_kind_infos[i].name, text, len))
 				break;
 		if (i == LT_KINDS)
-			return "names of kinds, separated by commas (see KINDS in leaktrace(8))";
+			return "some of"
+#define LT_KIND(symbol, value, name, ...) " " name
+#include "leaktrace/kinds.def"
+#undef LT_KIND
+			       ", separated by commas";
 		mask |= UINT64_C(1) << lt_kind_infos[i].value;
 		if (!text[len])
 			break;

@@ -125,6 +125,17 @@ static void write_prom(struct lt_outputs *outputs, const struct lt_round *round,
 		outputs->prom_written = true;
 }
 
+/* That of a session is older than the processes of a round, if those before them have ended. */
+static void note_beginning(struct lt_outputs *outputs, const struct lt_round *round)
+{
+	for (size_t i = 0; i < round->count; i++) {
+		double began_s = round->reports[i]->realtime_s - round->reports[i]->elapsed_s;
+
+		if (!outputs->began_s || began_s < outputs->began_s)
+			outputs->began_s = began_s;
+	}
+}
+
 /* Of several processes, now or before; a round with the report of one that ended has none. */
 static int make_total(struct lt_outputs *outputs, const struct lt_round *round,
 		      struct lt_total **total)
@@ -137,7 +148,7 @@ static int make_total(struct lt_outputs *outputs, const struct lt_round *round,
 		.sequence = ++outputs->totals,
 		.top = outputs->options->top,
 		.realtime_s = first->realtime_s,
-		.elapsed_s = first->elapsed_s,
+		.elapsed_s = first->realtime_s - outputs->began_s,
 		.interval_s = first->interval_s,
 		.final = first->final,
 	};
@@ -145,9 +156,6 @@ static int make_total(struct lt_outputs *outputs, const struct lt_round *round,
 	if (!outputs->session)
 		outputs->session = first->target.pid;
 	input.session = outputs->session;
-	for (size_t i = 0; i < round->count; i++)
-		if (round->reports[i]->elapsed_s > input.elapsed_s)
-			input.elapsed_s = round->reports[i]->elapsed_s;
 	return lt_total_build(&input, total);
 }
 
@@ -155,8 +163,11 @@ int lt_outputs_round(void *context, const struct lt_round *round)
 {
 	struct lt_outputs *outputs = context;
 	struct lt_total *total = NULL;
-	int err = round->several && !round->leaver ? make_total(outputs, round, &total) : 0;
+	int err;
 
+	note_beginning(outputs, round);
+	outputs->style.several = round->several;
+	err = round->several && !round->leaver ? make_total(outputs, round, &total) : 0;
 	lt_buf_clear(&outputs->buffer);
 	if (!err && outputs->text)
 		err = write_text(outputs, round, total);

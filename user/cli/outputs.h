@@ -21,6 +21,7 @@ struct lt_outputs {
 	bool prom_written;   /* a textfile of ours exists */
 	uint32_t session;    /* the pid of the first process */
 	unsigned int totals; /* made so far */
+	double began_s;      /* Unix time of the first attach; 0: no report yet */
 	struct lt_buf buffer;
 };
 
@@ -29,7 +30,8 @@ int lt_outputs_open(struct lt_outputs *outputs, const struct lt_options *options
 		    struct lt_buf *error);
 /* on_round of the pipelines. */
 int lt_outputs_round(void *outputs, const struct lt_round *round);
-/* Flushes and closes; a clean exit removes the textfile unless it is to be kept (TRAPS 26). */
+/* Flushes and closes; a clean exit removes the textfile unless it is to be kept: else node_exporter
+   would go on to serve the figures of a session that is over. */
 int lt_outputs_close(struct lt_outputs *outputs, bool clean);
 
 #endif

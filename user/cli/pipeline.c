@@ -224,6 +224,7 @@ static int judge(struct lt_pipeline *pipeline, uint64_t time_ns)
 			.live_count = site->live_count,
 			.live_size = site->live_size,
 			.last_loss_s = lost_s[site->kind],
+			.listed = lt_kind_listing(site->kind) != LT_LISTING_NOWHERE,
 		};
 	}
 	pipeline->evidence_count = sites;
@@ -401,7 +402,7 @@ uint64_t lt_pipeline_live_bytes(const struct lt_pipeline *pipeline)
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < LT_KINDS; i++)
-		if (!strcmp(lt_kind_infos[i].unit, "bytes"))
+		if (lt_kind_infos[i].memory)
 			bytes += live_of_kind(pipeline->model, lt_kind_infos[i].value);
 	return bytes;
 }

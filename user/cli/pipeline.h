@@ -42,7 +42,7 @@ const struct lt_model_totals *lt_pipeline_totals(const struct lt_pipeline *pipel
 void lt_pipeline_mapped(const struct lt_pipeline *pipeline, uint64_t start, uint64_t end,
 			uint64_t bytes[LT_RANGE_CLASSES]);
 
-/* Alive, of the kinds that are measured in bytes. */
+/* Alive, of the kinds that are memory (base/kind.h). */
 uint64_t lt_pipeline_live_bytes(const struct lt_pipeline *pipeline);
 /* lt_model_listing() and lt_model_handles() of its model. */
 const struct lt_model_listing *lt_pipeline_listing(const struct lt_pipeline *pipeline,

@@ -226,6 +226,7 @@ static int finish(struct lt_session *session)
 	if (!err)
 		err = lt_census_confirm(session);
 	lt_tracer_detach(session->tracer);
+	session->detached = true;
 	for (struct lt_image *image = session->images; image && signals; image = image->next)
 		lt_resolver_stop_network(image->resolver);
 	if (!err)

@@ -531,7 +531,8 @@ static int begin(struct lt_session *session, const struct lt_event *event, struc
 				  !target->attached.count;
 		/* BPF gave it the space that its parent had then. */
 		err = lt_modules_serve(target->image->modules, target->number);
-		return err ? err : lt_feed_start(session, target, before);
+		/* Too many processes at a time: its code is not known to BPF. */
+		return err && err != -E2BIG ? err : lt_feed_start(session, target, before);
 	}
 	/* What is gone already cannot be looked at: its events come without names. */
 	err = target->opened ? lt_targets_add_image(session, target) : 0;

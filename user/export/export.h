@@ -12,6 +12,7 @@
 struct lt_text_style {
 	bool color;
 	bool verbose;         /* all frames, all evidence, build-ids */
+	bool several;         /* there are or were other processes: what is of all is in the total */
 	unsigned int columns; /* terminal width; at least 80 */
 };
 
@@ -22,8 +23,7 @@ void lt_export_text_total(const struct lt_total *total, const struct lt_text_sty
 /* One JSON object and a newline: docs/REPORT_SCHEMA.md. */
 void lt_export_json(const struct lt_report *report, struct lt_buf *out);
 void lt_export_json_total(const struct lt_total *total, struct lt_buf *out);
-/* Prometheus text exposition format 0.0.4, for node_exporter's textfile collector (TRAPS 26, 27).
- */
+/* Prometheus text exposition format 0.0.4, for node_exporter's textfile collector. */
 void lt_export_prometheus(const struct lt_report *report, struct lt_buf *out);
 /*
  * The same of several processes in one file, each family once.  Of several reports with one pid (an

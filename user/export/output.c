@@ -51,7 +51,7 @@ static int place_open(const char *path, struct place *place)
 	return place->dir_fd < 0 ? -errno : 0;
 }
 
-/* May this file be replaced or truncated by us?  (TRAPS 28) */
+/* May this file be replaced or truncated by us?  A link planted in a shared folder must not. */
 static int check_regular(const struct stat *st)
 {
 	if (S_ISLNK(st->st_mode))
@@ -123,7 +123,7 @@ int lt_output_replace(const char *path, const void *data, size_t len)
 		return err;
 	err = write_all(fd, data, len);
 	if (!err &&
-	    fchmod(fd, 0644)) /* whatever the umask: node_exporter must read it (TRAPS 26) */
+	    fchmod(fd, 0644)) /* whatever the umask: node_exporter must read it */
 		err = -errno;
 	if (!err)
 		err = close_checked(&fd);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Writing files as root where others may write too (TRAPS 26, 28): no symlink is followed in the
+ * Writing files as root where others may write too: no symlink is followed in the
  * last component, nothing that is not a regular file of ours (same owner, one link) is replaced or
  * truncated.
  */

@@ -67,8 +67,8 @@ static double time_to_limit(const struct lt_report_site *site)
 	return site->seconds_to_limit;
 }
 
-/* HELP texts are part of the interface: another text for the same name, in the file of another
- * target, would lose one of the two (TRAPS 26). */
+/* HELP texts are part of the interface: of a family that has another text in the file of another
+ * target, node_exporter drops one of the two. */
 static const struct site_family {
 	const char *name, *help;
 	bool counter;

@@ -62,12 +62,32 @@ static void put_leaks(struct lt_lines *lines, const struct lt_report *report)
 				DURATION((double)report->available_bytes / fills * 3600));
 }
 
+/* Of a process at its limit, nothing is known of what would grow: the headroom says which ones. */
+static void put_exhausted(struct lt_lines *lines, const struct lt_report *report)
+{
+	const char *separator = "nothing can grow: ";
+
+	for (size_t i = 0; i < report->headroom_count; i++) {
+		const struct lt_report_headroom *limit = &report->headroom[i];
+
+		if (lt_word_in_bytes(limit->unit) || limit->used < limit->max)
+			continue;
+		lt_lines_printf(lines, "%s", separator);
+		lt_lines_color(lines, lt_looks[LT_VERDICT_SUSPECT].color, "%s are at their limit",
+			       limit->what);
+		lt_lines_printf(lines, " (%s of %s)", COUNT(limit->used), COUNT(limit->max));
+		separator = ", ";
+	}
+}
+
 static void put_headline(struct lt_lines *lines, const struct lt_report *report)
 {
 	size_t suspects = report->verdict_counts[LT_VERDICT_SUSPECT];
 
 	if (report->verdict_counts[LT_VERDICT_LEAKING])
 		put_leaks(lines, report);
+	else if (report->exhausted)
+		put_exhausted(lines, report);
 	else if (!suspects && report->elapsed_s < LT_HISTORY_POINTS && report->final)
 		lt_lines_printf(lines, "no verdict: watched for less than %d s", LT_HISTORY_POINTS);
 	else if (!suspects && report->elapsed_s < LT_HISTORY_POINTS)
@@ -108,23 +128,6 @@ static void put_losses(struct lt_lines *lines, const struct lt_report *report, b
 	}
 }
 
-static void put_cost(struct lt_lines *lines, const struct lt_report *report)
-{
-	double share = report->collector_cpu_ns && report->elapsed_s > 0
-			       ? (double)report->collector_cpu_ns / 1e9 / report->elapsed_s
-			       : NAN;
-
-	if (isnan(share) && !report->collector_rss_bytes)
-		return;
-	lt_lines_printf(lines, "leaktrace itself: ");
-	if (!isnan(share))
-		lt_lines_printf(lines, "%s CPU, ", PERCENT(share));
-	if (report->collector_rss_bytes)
-		lt_lines_printf(lines, "%s of memory", BYTES(report->collector_rss_bytes));
-	lt_lines_trim(lines, ", ");
-	lt_lines_end(lines, 2);
-}
-
 static void put_end(struct lt_lines *lines, const struct lt_report *report)
 {
 	static const struct {
@@ -138,7 +141,10 @@ static void put_end(struct lt_lines *lines, const struct lt_report *report)
 		[LT_END_TRUNCATED] = { "the recording stops here without an end", false },
 	};
 
-	if (report->end_reason < sizeof(ends) / sizeof(ends[0])) {
+	if (report->end_reason == LT_END_EXITED && report->end_status < 0) { /* nobody told */
+		lt_lines_printf(lines, "ended: the target is gone");
+		lt_lines_end(lines, 2);
+	} else if (report->end_reason < sizeof(ends) / sizeof(ends[0])) {
 		lt_lines_printf(lines, "ended: %s", ends[report->end_reason].text);
 		if (ends[report->end_reason].status)
 			lt_lines_printf(lines, "%" PRId32, report->end_status);
@@ -189,8 +195,10 @@ void lt_export_text(const struct lt_report *report, const struct lt_text_style *
 		put_summary(&lines, report);
 		put_end(&lines, report);
 	}
-	if (report->final || style->verbose)
-		put_cost(&lines, report);
+	/* The cost of the whole session, which is older than a child of the target. */
+	if (!style->several && (report->final || style->verbose))
+		lt_look_cost(&lines, report->collector_cpu_ns, report->collector_rss_bytes,
+			     report->elapsed_s);
 	lt_lines_blank(&lines);
 	lt_lines_free(&lines);
 }

@@ -168,7 +168,7 @@ static void columns_free(struct columns *columns)
 	lt_buf_free(&columns->place);
 }
 
-/* "module+0x1234 [build-id]": what can still be looked up elsewhere (TRAPS 24). */
+/* "module+0x1234 [build-id]": what can still be looked up elsewhere. */
 static void append_address(struct lt_buf *out, const struct lt_report_frame *frame, bool wide)
 {
 	lt_caller_address(out, frame, wide);

@@ -104,6 +104,21 @@ void lt_look_leaking(struct lt_lines *lines, const struct lt_report_kind kinds[L
 	}
 }
 
+void lt_look_cost(struct lt_lines *lines, uint64_t cpu_ns, uint64_t rss_bytes, double elapsed_s)
+{
+	double share = cpu_ns && elapsed_s > 0 ? (double)cpu_ns / 1e9 / elapsed_s : NAN;
+
+	if (isnan(share) && !rss_bytes)
+		return;
+	lt_lines_printf(lines, "leaktrace itself: ");
+	if (!isnan(share))
+		lt_lines_printf(lines, "%s CPU, ", PERCENT(share));
+	if (rss_bytes)
+		lt_lines_printf(lines, "%s of memory", BYTES(rss_bytes));
+	lt_lines_trim(lines, ", ");
+	lt_lines_end(lines, 2);
+}
+
 void lt_look_clock(double realtime_s, bool with_date, char text[40])
 {
 	time_t seconds = (time_t)realtime_s;

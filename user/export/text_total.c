@@ -5,7 +5,7 @@
 #include "export/export.h"
 #include "export/text_look.h"
 
-#define NAME_COLUMN 62 /* where the names of processes begin */
+#define NAME_COLUMN 56 /* where the names of processes begin */
 
 static void put_title(struct lt_lines *lines, const struct lt_total *total, bool verbose)
 {

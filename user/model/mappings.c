@@ -262,6 +262,36 @@ static void protect(struct lt_mappings *mappings, const struct lt_event *event,
 	}
 }
 
+/*
+ * The C library keeps the stacks of threads that have ended for other ones, whoever makes them.  So
+ * a stack is given up by the one site, and acquired anew at the other, even if that is the same.
+ */
+static void hand_over(struct lt_mappings *mappings, const struct lt_event *event)
+{
+	struct mapping *mapping;
+	struct lt_range range;
+	struct lt_site *site;
+
+	if (!lt_ranges_next(mappings->ranges, event->acquire.id, &range) ||
+	    range.start > event->acquire.id)
+		return;
+	mapping = range.owner;
+	if (mapping->class != LT_RANGE_STACK || !mapping->site)
+		return;
+	if (lt_sites_find(mappings->sites, site_kinds[LT_RANGE_STACK], event->acquire.stack_id,
+			  &site)) {
+		mappings->totals->sites_full++;
+		return;
+	}
+	lt_lives_shrink(mappings->totals, mapping->site, mapping->live_size);
+	lt_lives_died(mappings->totals, mapping->site, mapping->birth_s, mappings->now_s);
+	mapping->site = site;
+	mapping->birth_s = mappings->now_s;
+	lt_lives_stamp(site, event->time_ns);
+	lt_lives_grow(mappings->totals, site, mapping->live_size);
+	lt_lives_born(mappings->totals, site, mapping->birth_s, mappings->now_s);
+}
+
 void lt_mappings_acquire(struct lt_mappings *mappings, const struct lt_event *event, uint32_t now_s)
 {
 	struct lt_range range, old;
@@ -269,6 +299,11 @@ void lt_mappings_acquire(struct lt_mappings *mappings, const struct lt_event *ev
 	mappings->now_s = now_s;
 	if (!range_of(event->acquire.id, event->acquire.size, &range))
 		return;
+	if (event->flags & LT_WIRE_F_PROTECT &&
+	    LT_WIRE_CLASS(event->flags) == LT_RANGE_STACK) {
+		hand_over(mappings, event);
+		return;
+	}
 	if (event->flags & LT_WIRE_F_PROTECT) {
 		protect(mappings, event, &range);
 		return;

@@ -76,14 +76,14 @@ uint32_t lt_start_offset(const struct lt_process *process)
 	return offset;
 }
 
-uint64_t lt_start_function(const struct lt_process *process, uint64_t block, uint32_t offset)
+uint64_t lt_start_function(pid_t tid, uint64_t block, uint32_t offset)
 {
 	uint64_t function = 0;
 	struct iovec here = { &function, sizeof(function) };
 	struct iovec there = { (void *)(uintptr_t)(block + offset), sizeof(function) };
 
 	if (!block || !offset ||
-	    process_vm_readv(process->pid, &here, 1, &there, 1, 0) != sizeof(function))
+	    process_vm_readv(tid, &here, 1, &there, 1, 0) != sizeof(function))
 		return 0;
 	return function;
 }

@@ -13,7 +13,7 @@
 
 /* The offset in the control block; 0: not known, as with other C libraries.  Reads its maps and a file. */
 uint32_t lt_start_offset(const struct lt_process *process);
-/* The start function of the thread whose control block that is; 0: not known.  Foreign memory. */
-uint64_t lt_start_function(const struct lt_process *process, uint64_t block, uint32_t offset);
+/* The start function of a thread, whose control block that is; 0: not known.  Foreign memory. */
+uint64_t lt_start_function(pid_t tid, uint64_t block, uint32_t offset);
 
 #endif

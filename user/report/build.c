@@ -12,6 +12,7 @@
 #include "report/headroom.h"
 #include "report/ranking.h"
 #include "report/report.h"
+#include "report/resident.h"
 
 #define NS_PER_S       1e9
 #define EXPLAINED_FROM (1024 * 1024) /* bytes of RSS growth below which a ratio says nothing */
@@ -187,7 +188,8 @@ static int build_site(const struct builder *b, const struct lt_ranked *ranked,
 				: birth_s < now_s     ? now_s - birth_s
 						      : 0,
 		.seconds_to_limit = lt_headroom_seconds(b->input, b->report, ranked->kind,
-							ranked->evidence->growth_per_hour),
+							ranked->evidence),
+		.fills = ranked->fills,
 		.evidence = *ranked->evidence,
 	};
 	if (!site->frame_count) {
@@ -300,6 +302,11 @@ static void build_process(struct builder *b)
 	report->collector_rss_bytes = now->collector_rss_bytes;
 }
 
+static void add_known(double *sum, double value)
+{
+	*sum = isnan(*sum) ? value : *sum + value;
+}
+
 static void sum_growth(struct lt_report *report, size_t kind, const struct lt_evidence *evidence)
 {
 	double growth = evidence->growth_per_hour;
@@ -307,17 +314,29 @@ static void sum_growth(struct lt_report *report, size_t kind, const struct lt_ev
 
 	if (isnan(growth))
 		return;
+	add_known(&report->kinds[kind].growth_per_hour, growth);
 	if (in_bytes)
-		report->growth_per_hour = isnan(report->growth_per_hour)
-						  ? growth
-						  : report->growth_per_hour + growth;
+		add_known(&report->growth_per_hour, growth);
 	if (evidence->verdict != LT_VERDICT_LEAKING || growth <= 0)
 		return;
 	report->kinds[kind].leaking_per_hour += growth;
 	if (in_bytes)
 		report->leaking_growth_per_hour += growth;
-	if (lt_kind_infos[kind].memory)
-		report->leaking_memory_per_hour += growth;
+}
+
+/* Of what leaks, the pages. */
+static double memory_growth(const struct builder *b)
+{
+	double growth = 0;
+
+	for (size_t i = 0; i < LT_KINDS; i++) {
+		const struct lt_report_kind *kind = &b->report->kinds[i];
+
+		if (kind->leaking_per_hour > 0)
+			growth += kind->leaking_per_hour *
+				  lt_resident_share(b->input->process, i, kind->live_size);
+	}
+	return growth;
 }
 
 /* What only all sites together say, shown or not. */
@@ -326,6 +345,8 @@ static void sum_sites(struct builder *b)
 	struct lt_report *report = b->report;
 
 	report->growth_per_hour = NAN;
+	for (size_t i = 0; i < LT_KINDS; i++)
+		report->kinds[i].growth_per_hour = NAN;
 	for (size_t i = 0; i < b->count; i++) {
 		const struct lt_site *site = b->ranking[i].site;
 		size_t kind = b->ranking[i].kind;
@@ -338,6 +359,7 @@ static void sum_sites(struct builder *b)
 			report->live_bytes += site->live_size;
 		sum_growth(report, kind, b->ranking[i].evidence);
 	}
+	report->leaking_memory_per_hour = memory_growth(b);
 }
 
 static void copy_listings(struct builder *b)

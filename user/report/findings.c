@@ -91,13 +91,32 @@ static bool is_telling(const struct lt_report_frame *frame)
 	       !lt_role_is_libc(frame);
 }
 
-/* The innermost telling frame of a site among so many outermost ones; NULL: none. */
+/* The innermost loop of an interpreter among so many outermost frames; so many if there is none. */
+static uint32_t find_loop(const struct lt_report_site *site, uint32_t common)
+{
+	for (uint32_t steps = common; steps-- > 0;)
+		if (lt_role_is_interpreter(outer(site, steps)))
+			return steps;
+	return common;
+}
+
+/*
+ * The innermost telling frame of a site among so many outermost ones; NULL: none.  What an
+ * interpreter's loop was called by, calls all that the program does in its own language, and so do
+ * helpers of the loop; only code of others behind it tells one thing from another.
+ */
 static const struct lt_report_frame *telling_frame(const struct lt_report_site *site,
 						   uint32_t common)
 {
-	while (common-- > 0)
-		if (is_telling(outer(site, common)))
-			return outer(site, common);
+	uint32_t loop = find_loop(site, common), least = loop < common ? loop + 1 : 0;
+	const char *module = least ? outer(site, loop)->module : "";
+
+	while (common-- > least) {
+		const struct lt_report_frame *frame = outer(site, common);
+
+		if (is_telling(frame) && !(module[0] && !strcmp(frame->module, module)))
+			return frame;
+	}
 	return NULL;
 }
 

@@ -12,7 +12,7 @@
 
 #define NS_PER_S   1e9
 #define HIDDEN     UINT32_MAX
-#define FEW_SHARE  4 /* groups are few if each holds as many on the average, or if all are shown */
+#define GOOD_SHARE 12 /* a group of one part in so many of its site is worth telling */
 #define FIRST_ROOM 64
 
 struct entry {
@@ -216,7 +216,7 @@ typedef struct trait (*aspect)(const struct lt_report_input *input, const struct
 
 enum { ASPECTS = 3 };
 
-/* What may be common to the resources of a kind: the first one that makes few groups of them. */
+/* What may be common to the resources of a kind, what tells most first. */
 static const aspect aspects[LT_KIND_COUNT][ASPECTS] = {
 	[LT_KIND_SOCKET] = { remote_end, local_end, nothing_more },
 	[LT_KIND_FD] = { path, folder, nothing_more },
@@ -269,7 +269,7 @@ static size_t run_length(const struct entry *entries, size_t count)
 	return length;
 }
 
-/* Puts the entries of a group side by side; how many groups there are. */
+/* Puts the entries of a group side by side; returns how many groups there are. */
 static size_t sort_by(const struct lt_report_input *input, struct entry *entries, size_t count,
 		      size_t level)
 {
@@ -311,25 +311,56 @@ static int compare_found(const struct found *a, const struct found *b)
 }
 
 /* The largest groups, in order. */
-static size_t largest(const struct lt_report_input *input, const struct entry *entries,
-		      size_t count, size_t level, struct found found[LT_GROUPS_SHOWN])
+struct largest {
+	struct found found[LT_GROUPS_SHOWN];
+	size_t count;
+};
+
+static void consider(struct largest *largest, const struct found *one)
 {
-	size_t kept = 0, run;
+	size_t at = largest->count;
+
+	for (; at > 0 && compare_found(one, &largest->found[at - 1]) < 0; at--)
+		if (at < LT_GROUPS_SHOWN)
+			largest->found[at] = largest->found[at - 1];
+	if (at < LT_GROUPS_SHOWN)
+		largest->found[at] = *one;
+	if (largest->count < LT_GROUPS_SHOWN)
+		largest->count++;
+}
+
+/* Moves so many entries to an earlier place; what was there comes behind them, in any order. */
+static void move_forward(struct entry *to, struct entry *from, size_t count)
+{
+	for (size_t i = 0; to != from && i < count; i++) {
+		struct entry moved = from[i];
+
+		from[i] = to[i];
+		to[i] = moved;
+	}
+}
+
+/*
+ * Finds the groups that are worth telling by what these entries have in common at this level: those
+ * with a good share of the site, or all if they are few, or if no other level comes.  Puts their
+ * entries to the front; returns how many these are.
+ */
+static size_t take_groups(const struct lt_report_input *input, struct entry *entries, size_t count,
+			  size_t of_site, size_t level, struct largest *largest)
+{
+	size_t groups = sort_by(input, entries, count, level), taken = 0, run;
+	bool all = level + 1 == ASPECTS || groups + largest->count <= LT_GROUPS_SHOWN;
 
 	for (size_t i = 0; i < count; i += run) {
-		struct found one = { trait_of(input, &entries[i], level), &entries[i], 0 };
-		size_t at;
-
-		run = one.count = run_length(entries + i, count - i);
-		for (at = kept; at > 0 && compare_found(&one, &found[at - 1]) < 0; at--)
-			if (at < LT_GROUPS_SHOWN)
-				found[at] = found[at - 1];
-		if (at < LT_GROUPS_SHOWN)
-			found[at] = one;
-		if (kept < LT_GROUPS_SHOWN)
-			kept++;
+		run = run_length(entries + i, count - i);
+		if (!all && (run == 1 || run < (of_site + GOOD_SHARE - 1) / GOOD_SHARE))
+			continue;
+		move_forward(entries + taken, entries + i, run);
+		consider(largest, &(struct found){ trait_of(input, &entries[taken], level),
+						   &entries[taken], run });
+		taken += run;
 	}
-	return kept;
+	return taken;
 }
 
 static int compare_states(const void *left, const void *right)
@@ -418,27 +449,26 @@ static int fill_group(const struct lt_report_input *input, const struct found *f
 static int fill_site(const struct lt_report_input *input, struct entry *entries, size_t count,
 		     struct lt_arena *arena, struct lt_report_site *site)
 {
-	size_t few = count / FEW_SHARE > LT_GROUPS_SHOWN ? count / FEW_SHARE : LT_GROUPS_SHOWN;
-	struct found found[LT_GROUPS_SHOWN];
+	struct largest largest = { .count = 0 };
 	struct lt_report_group *groups;
-	size_t level = 0, kept;
+	size_t taken = 0;
 
-	while (sort_by(input, entries, count, level) > few && level + 1 < ASPECTS)
-		level++;
-	kept = largest(input, entries, count, level, found);
-	groups = lt_arena_alloc(arena, kept, sizeof(*groups));
+	for (size_t level = 0; level < ASPECTS; level++)
+		taken += take_groups(input, entries + taken, count - taken, count, level, &largest);
+	groups = lt_arena_alloc(arena, largest.count, sizeof(*groups));
 	if (!groups)
 		return -ENOMEM;
 	site->groups = groups;
-	site->group_count = kept;
+	site->group_count = largest.count;
 	site->group_rest = site->live_count;
-	for (size_t i = 0; i < kept; i++) {
-		int err = fill_group(input, &found[i], arena, &groups[i]);
+	for (size_t i = 0; i < largest.count; i++) {
+		const struct found *found = &largest.found[i];
+		int err = fill_group(input, found, arena, &groups[i]);
 
 		if (err)
 			return err;
-		site->group_rest -= found[i].count < site->group_rest ? found[i].count
-								      : site->group_rest;
+		site->group_rest -= found->count < site->group_rest ? found->count
+								    : site->group_rest;
 	}
 	return 0;
 }

@@ -7,7 +7,7 @@
 #include "report/report.h"
 
 /*
- * Fills headroom: one row for each limit that is known, the one that is reached first before the
+ * Fills headroom and exhausted: one row for each limit that is known, the one that is reached first before the
  * others, then by the share that is used.  The report has its kinds, listings and sums of growth
  * already.  0 or -ENOMEM.
  */
@@ -15,10 +15,16 @@ int lt_headroom_build(const struct lt_report_input *input, struct lt_arena *aren
 		      struct lt_report *report);
 
 /*
- * When this growth alone, of a kind of that index, meets the nearest of the kind's limits.  NaN:
- * none is known, or it has none; INFINITY: no growth.
+ * When a site of a kind of that index meets the nearest of the kind's limits, by its growth alone.
+ * NaN: none is known, or it has none; INFINITY: no growth.
  */
 double lt_headroom_seconds(const struct lt_report_input *input, const struct lt_report *report,
-			   size_t kind, double growth_per_hour);
+			   size_t kind, const struct lt_evidence *evidence);
+
+/*
+ * Is a limit of that listing nearly full (LT_NEARLY_FULL), and by this process to a good part?
+ * alive: so many it has of what is listed.
+ */
+bool lt_headroom_fills(const struct lt_report_input *input, uint8_t listing, uint64_t alive);
 
 #endif

@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/headroom.h"
+
+#define FILLERS 3 /* of a limit */
+
 /* A kind without a row (none can be) counts as the first. */
 static size_t kind_index(uint8_t kind)
 {
@@ -27,10 +31,19 @@ static int descending(double a, double b)
 	return (a < b) - (a > b);
 }
 
-static int by_verdict(const struct lt_ranked *a, const struct lt_ranked *b)
+/* The greater, the earlier it is told. */
+static int gravity(const struct lt_ranked *site)
 {
-	return (a->evidence->verdict < b->evidence->verdict) -
-	       (a->evidence->verdict > b->evidence->verdict);
+	enum lt_verdict verdict = site->evidence->verdict;
+
+	if (site->fills && verdict < LT_VERDICT_WARMING)
+		verdict = LT_VERDICT_WARMING;
+	return 4 * (int)verdict + 2 * site->fills + (site->site->live_count > 0);
+}
+
+static int by_gravity(const struct lt_ranked *a, const struct lt_ranked *b)
+{
+	return gravity(b) - gravity(a);
 }
 
 static int by_unit(const struct lt_ranked *a, const struct lt_ranked *b)
@@ -38,11 +51,11 @@ static int by_unit(const struct lt_ranked *a, const struct lt_ranked *b)
 	return lt_ranking_in_bytes(b->kind) - lt_ranking_in_bytes(a->kind);
 }
 
-/* Gravest verdict, fastest growth, most alive; then anything that never changes between runs. */
+/* Gravest, fastest growth, most alive; then anything that never changes between runs. */
 static int compare_within_unit(const void *left, const void *right)
 {
 	const struct lt_ranked *a = left, *b = right;
-	int order = by_verdict(a, b);
+	int order = by_gravity(a, b);
 
 	if (!order)
 		order = by_unit(a, b);
@@ -61,11 +74,44 @@ static int compare_within_unit(const void *left, const void *right)
 static int compare_in_turns(const void *left, const void *right)
 {
 	const struct lt_ranked *a = left, *b = right;
-	int order = by_verdict(a, b);
+	int order = by_gravity(a, b);
 
 	if (!order)
 		order = (a->place > b->place) - (a->place < b->place);
 	return order ? order : by_unit(a, b);
+}
+
+/* The sites of a listing that hold most. */
+static void mark_largest(struct lt_ranked *ranking, size_t count, uint8_t listing)
+{
+	struct lt_ranked *largest[FILLERS] = { NULL }, *one;
+
+	for (size_t i = 0; i < count; i++) {
+		if (lt_kind_infos[ranking[i].kind].listing != listing ||
+		    !ranking[i].site->live_count)
+			continue;
+		one = &ranking[i];
+		for (size_t at = 0; at < FILLERS && one; at++)
+			if (!largest[at] || one->site->live_count > largest[at]->site->live_count) {
+				struct lt_ranked *next = largest[at];
+
+				largest[at] = one;
+				one = next;
+			}
+	}
+	for (size_t at = 0; at < FILLERS && largest[at]; at++)
+		largest[at]->fills = true;
+}
+
+static void mark_fills(const struct lt_report_input *input, struct lt_ranked *ranking, size_t count)
+{
+	uint64_t alive[LT_LISTINGS] = { 0 };
+
+	for (size_t i = 0; i < count; i++)
+		alive[lt_kind_infos[ranking[i].kind].listing] += ranking[i].site->live_count;
+	for (uint8_t listing = LT_LISTING_NOWHERE + 1; listing < LT_LISTINGS; listing++)
+		if (lt_headroom_fills(input, listing, alive[listing]))
+			mark_largest(ranking, count, listing);
 }
 
 int lt_ranking_make(const struct lt_report_input *input, struct lt_ranked **ranking, size_t *count)
@@ -80,9 +126,10 @@ int lt_ranking_make(const struct lt_report_input *input, struct lt_ranked **rank
 		made[i].evidence = &input->evidence[i];
 		made[i].kind = kind_index(made[i].site->kind);
 	}
+	mark_fills(input, made, sites);
 	qsort(made, sites, sizeof(*made), compare_within_unit);
 	for (size_t i = 1; i < sites; i++)
-		if (!by_verdict(&made[i - 1], &made[i]) && !by_unit(&made[i - 1], &made[i]))
+		if (!by_gravity(&made[i - 1], &made[i]) && !by_unit(&made[i - 1], &made[i]))
 			made[i].place = made[i - 1].place + 1;
 	qsort(made, sites, sizeof(*made), compare_in_turns);
 	*ranking = made;

@@ -9,13 +9,16 @@ struct lt_ranked {
 	const struct lt_site *site;
 	const struct lt_evidence *evidence;
 	size_t kind;  /* index in lt_kind_infos */
-	size_t place; /* among those of its verdict and unit */
+	bool fills;   /* struct lt_report_site */
+	size_t place; /* among those of its gravity and unit */
 };
 
 /*
  * All sites of the model: gravest verdict first, then the fastest growth, then most alive.  Bytes do
  * not compare with numbers of things, so that of one verdict, these two take turns: the fastest
- * leak of sockets is told no later than the second of memory.  *ranking is the caller's to free;
+ * leak of sockets is told no later than the second of memory.  Of one verdict, what fills a limit
+ * comes first, and what has nothing alive last; and what fills a limit that is nearly full is before
+ * all that alarms nobody, for once it is full, nothing can grow and give an alarm.  *ranking is the caller's to free;
  * 0 or -ENOMEM.
  */
 int lt_ranking_make(const struct lt_report_input *input, struct lt_ranked **ranking, size_t *count);

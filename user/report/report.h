@@ -17,6 +17,9 @@
 #include "symbol/store.h"
 #include "trend/verdict.h"
 
+/* The used share of a limit from which it matters, though nothing leaks towards it. */
+#define LT_NEARLY_FULL 0.75
+
 struct lt_report_frame {
 	const char *function; /* "" unknown */
 	const char *file;     /* "" unknown */
@@ -33,7 +36,7 @@ struct lt_report_group {
 	/* How what follows is meant: "to" its remote end, "at" its local one, "" a path or name, "in" a
 	   folder, "running" a function */
 	const char *relation;
-	const char *what; /* "" nothing more is common to them */
+	const char *what; /* "" nothing more is common to them: all that is in no other group */
 	uint64_t count;
 	const struct lt_report_state { /* TCP states, the most frequent first */
 		const char *name;
@@ -61,8 +64,9 @@ struct lt_report_headroom {
 	const char *limit; /* by name: "RLIMIT_NOFILE", "pids.max", ... */
 	const char *whose; /* "of the process", "of all processes of its user" ... */
 	uint64_t used, max;
-	double growth_per_hour; /* of this process: of its leaking sites */
-	double seconds_left;    /* at that growth; INFINITY: not growing */
+	/* Of this process: of its leaking sites.  NaN: unknown (leaking_memory_per_hour) */
+	double growth_per_hour;
+	double seconds_left; /* at that growth; INFINITY: not growing; NaN: unknown */
 };
 
 struct lt_report_site {
@@ -72,7 +76,8 @@ struct lt_report_site {
 	uint64_t live_count, live_size, acquired_count, acquired_size, released_count,
 		released_size, peak_size;
 	double oldest_age_s; /* NaN when nothing lives */
-	/* Until the nearest limit of its kind, at this growth; NaN none known; INFINITY not growing */
+	/* Until the nearest limit of its kind, at this growth; NaN: none known, or the growth is
+	   not; INFINITY: not growing, also at a limit that is reached */
 	double seconds_to_limit;
 	struct lt_evidence evidence;
 	const struct lt_report_frame *frames; /* leaf first, inlines expanded */
@@ -83,12 +88,16 @@ struct lt_report_site {
 	size_t group_count;
 	uint64_t group_rest; /* resources in no group that is shown */
 	uint32_t finding;    /* 1 + index in lt_report.findings; 0: none */
+	/* It holds much of what a limit that is nearly full counts: among the three largest sites,
+	   by what lives, of that limit's listing (report/headroom.h). */
+	bool fills;
 };
 
 struct lt_report_kind { /* all sites of a kind */
 	size_t sites;
 	uint64_t live_count, live_size;
 	double leaking_per_hour; /* size units; the growth of those that are leaking */
+	double growth_per_hour;  /* likewise, of all that have a slope; NaN: none has */
 };
 
 struct lt_report_target {
@@ -136,19 +145,23 @@ struct lt_report {
 	uint64_t live_bytes;                   /* of the kinds that are measured in bytes */
 	double growth_per_hour;         /* bytes; all sites that have a slope; NaN: none has */
 	double leaking_growth_per_hour; /* bytes; all leaking sites, also those below the top */
-	double leaking_memory_per_hour; /* of these, what fills the memory limit: base/kind.h */
+	/* Of these, what fills the memory limit, which are resident pages: report/resident.h.  NaN:
+	   kinds leak of which nobody knows how much is resident. */
+	double leaking_memory_per_hour;
 	struct lt_model_totals totals;
 	struct lt_model_listing listings[LT_LISTINGS];
 	const struct lt_report_headroom *headroom; /* the nearest first */
 	size_t headroom_count;
+	/* A limit of descriptors or of threads is reached: nothing of the kind can grow any more. */
+	bool exhausted;
 	const struct lt_report_finding *findings;
 	size_t finding_count;
 	uint64_t counters[LT_COUNTER_COUNT];
 	uint64_t collector_cpu_ns, collector_rss_bytes; /* 0: unknown */
 	size_t verdict_counts[LT_VERDICT_LEAKING + 1];  /* over all sites */
 	size_t site_total;                              /* all sites ever seen */
-	/* At most top; gravest verdict first, then growth: bytes and numbers take turns
-	   (report/ranking.h). */
+	/* At most top; gravest verdict first, then growth: bytes and numbers take turns; what
+	   fills a limit is before what alarms nobody (report/ranking.h). */
 	const struct lt_report_site *sites;
 	size_t site_count;
 	/*

@@ -41,6 +41,23 @@ static const char *const beginnings[] = {
 	"_start", "start_thread", "clone", "clone3", "__clone", "__clone3",
 };
 
+/* Loops that run bytecode, by what their authors or a perf map call them. */
+static const char *const interpreters[] = {
+	"_PyEval_EvalFrameDefault", /* CPython, Python/ceval.c */
+	"PyEval_EvalFrameEx",       /* before 3.6 */
+	/* V8's builtins, in the program itself and in perf maps */
+	"Builtins_InterpreterEntryTrampoline", "Builtin:InterpreterEntryTrampoline",
+	"BytecodeHandler",                   /* V8, in perf maps ("BytecodeHandler:Ldar") */
+	"rb_vm_exec",                        /* Ruby, vm.c */
+	"vm_exec",                           /* the same, static */
+	"vm_exec_core",                      /* Ruby, vm_exec.c */
+	"Perl_runops_standard",              /* Perl, run.c */
+	"Perl_runops_debug", "luaV_execute", /* Lua, lvm.c */
+	"execute_ex",                        /* PHP, Zend/zend_vm_execute.h */
+	"Interpreter",                       /* HotSpot, in perf maps */
+	"BytecodeInterpreter::run",          /* HotSpot Zero */
+};
+
 struct name {
 	const char *start; /* without the type it returns */
 	bool parameters;   /* has a list of them: C++, not Rust */
@@ -104,5 +121,18 @@ bool lt_role_is_libc(const struct lt_report_frame *frame)
 	for (size_t i = 0; i < sizeof(libc_files) / sizeof(libc_files[0]); i++)
 		if (!strncmp(file, libc_files[i], strlen(libc_files[i])))
 			return true;
+	return false;
+}
+
+/* Compilers put ".cold", ".lto_priv.0" and the like behind a name, C++ its parameters. */
+bool lt_role_is_interpreter(const struct lt_report_frame *frame)
+{
+	for (size_t i = 0; i < sizeof(interpreters) / sizeof(interpreters[0]); i++) {
+		size_t len = strlen(interpreters[i]);
+
+		if (!strncmp(frame->function, interpreters[i], len) &&
+		    strchr(".(:", frame->function[len])) /* or its end */
+			return true;
+	}
 	return false;
 }

@@ -14,6 +14,28 @@ struct owned_total {
 	struct lt_arena arena;
 };
 
+static double add_known(double sum, double value)
+{
+	return isnan(value) ? sum : isnan(sum) ? value : sum + value;
+}
+
+/* Other kinds are counted in bytes, too, but of addresses: nobody knows how much is resident. */
+static void sum_memory(const struct lt_report *report, struct lt_total_process *process)
+{
+	process->growth_per_hour = NAN;
+	for (size_t i = 0; i < LT_KINDS; i++) {
+		const struct lt_report_kind *kind = &report->kinds[i];
+
+		process->kinds[i] = *kind;
+		if (!lt_kind_infos[i].memory)
+			continue;
+		process->live_bytes += kind->live_size;
+		process->growth_per_hour = add_known(process->growth_per_hour,
+						     kind->growth_per_hour);
+		process->leaking_growth_per_hour += kind->leaking_per_hour;
+	}
+}
+
 static struct lt_total_process describe(const struct lt_report *report)
 {
 	struct lt_total_process process = {
@@ -22,12 +44,10 @@ static struct lt_total_process describe(const struct lt_report *report)
 		.parent_pid = report->target.parent_pid,
 		.comm = report->target.comm,
 		.rss_bytes = report->rss_bytes,
-		.live_bytes = report->live_bytes,
-		.growth_per_hour = report->growth_per_hour,
-		.leaking_growth_per_hour = report->leaking_growth_per_hour,
 		.leaking = report->verdict_counts[LT_VERDICT_LEAKING],
 	};
 
+	sum_memory(report, &process);
 	for (int verdict = 0; verdict <= LT_VERDICT_LEAKING; verdict++)
 		if (report->verdict_counts[verdict]) {
 			process.has_sites = true;
@@ -63,30 +83,29 @@ static int compare_processes(const void *left, const void *right)
 	return order ? order : (a->pid > b->pid) - (a->pid < b->pid);
 }
 
-static double add_known(double sum, double value)
-{
-	return isnan(value) ? sum : isnan(sum) ? value : sum + value;
-}
-
 static void add_report(struct lt_total *total, const struct lt_report *report)
 {
 	const struct lt_model_totals *counts = &report->totals;
+	struct lt_total_process process = describe(report);
 
 	total->rss_bytes += report->rss_bytes;
 	total->rss_growth_bytes = add_known(total->rss_growth_bytes, report->rss_growth_bytes);
-	total->live_bytes += report->live_bytes;
+	total->live_bytes += process.live_bytes;
 	for (size_t i = 0; i < LT_KINDS; i++) {
 		total->kinds[i].sites += report->kinds[i].sites;
 		total->kinds[i].live_count += report->kinds[i].live_count;
 		total->kinds[i].live_size += report->kinds[i].live_size;
 		total->kinds[i].leaking_per_hour += report->kinds[i].leaking_per_hour;
+		total->kinds[i].growth_per_hour = add_known(total->kinds[i].growth_per_hour,
+							    report->kinds[i].growth_per_hour);
 	}
 	total->live_count += counts->live_count;
 	total->acquired_count += counts->acquired_count;
 	total->released_count += counts->released_count;
 	total->unknown_released += counts->unknown_released;
-	total->growth_per_hour = add_known(total->growth_per_hour, report->growth_per_hour);
-	total->leaking_growth_per_hour += report->leaking_growth_per_hour;
+	total->growth_per_hour = add_known(total->growth_per_hour, process.growth_per_hour);
+	total->leaking_growth_per_hour += process.leaking_growth_per_hour;
+	total->exhausted_processes += report->exhausted;
 	total->leaking_processes += report->verdict_counts[LT_VERDICT_LEAKING] > 0;
 	for (int verdict = 0; verdict <= LT_VERDICT_LEAKING; verdict++)
 		total->verdict_counts[verdict] += report->verdict_counts[verdict];
@@ -137,6 +156,8 @@ int lt_total_build(const struct lt_total_input *input, struct lt_total **total)
 		.growth_per_hour = NAN,
 		.ended = input->ended,
 	};
+	for (size_t i = 0; i < LT_KINDS; i++)
+		made->total.kinds[i].growth_per_hour = NAN;
 	for (size_t i = 0; i < input->count; i++)
 		add_report(&made->total, input->reports[i]);
 	if (rank_processes(input, made)) {

@@ -31,6 +31,8 @@
 #define FINISH_SHARE_MAX  0.05 /* ... and hardly any came */
 #define UNKNOWN_SHARE_MAX 0.5  /* unknown releases per survivor, second half of the window */
 #define REPLACED_LIVE_MAX 8    /* blocks of a growing array: few */
+#define PACED_MAX         8    /* survivors per connection or thread more at once */
+#define PACE_P_MAX        0.05 /* of the rise of those: may be in doubt, it accuses nobody */
 #define YOUNG_POINTS_MIN  8
 #define S_PER_HOUR        3600.0
 
@@ -46,6 +48,7 @@ struct window {
 	uint64_t matured, released; /* survivors: came in the window, released in it */
 	uint64_t ever_matured, ever_released;
 	uint64_t unknown; /* unknown releases in the second half */
+	double pace;      /* how many more connections and threads per block; not for their own */
 	double exposure;  /* windows lived through by the window's survivors */
 	double survival;
 	uint64_t live_count;
@@ -60,7 +63,8 @@ struct window {
 struct test {
 	unsigned int levels; /* with a whole window after the attach */
 	struct lt_rising rising;
-	double threshold;  /* what is significant among all sites */
+	double pace[LT_HISTORY_LEVELS]; /* more connections and threads, per block */
+	double threshold;               /* what is significant among all sites */
 	double adjustment; /* from a p-value to the rate of false discoveries at which it would be
 			    */
 };
@@ -318,6 +322,12 @@ static bool is_burst(const struct window *window)
 	return quiet > QUIET_BLOCKS_MAX || !recent;
 }
 
+/* A pool keeps one for each that was there at once, be they from a leak or load. */
+static bool is_paced(const struct window *window)
+{
+	return (double)window->matured <= PACED_MAX * BLOCKS * window->pace;
+}
+
 /* In the order asked; who passes them all leaks. */
 static const struct rule {
 	bool (*applies)(const struct window *window);
@@ -331,6 +341,7 @@ static const struct rule {
 	{ replaces_old, LT_VERDICT_SUSPECT, LT_REASON_PRE_ATTACH },
 	{ is_burst, LT_VERDICT_SUSPECT, LT_REASON_BURST },
 	{ has_few, LT_VERDICT_SUSPECT, LT_REASON_FEW },
+	{ is_paced, LT_VERDICT_SUSPECT, LT_REASON_PACED },
 };
 
 static struct lt_evidence no_evidence(enum lt_verdict verdict, enum lt_reason reason)
@@ -431,8 +442,10 @@ static struct lt_evidence judge_site(const struct lt_verdict_context *context,
 			continue;
 		/* Without any growth, the longest window describes the site. */
 		struct window window = look(context, input, significant ? level : test->levels - 1);
-		struct lt_evidence found = judge_window(context, &window, significant);
+		struct lt_evidence found;
 
+		window.pace = input->listed ? 0 : test->pace[window.level];
+		found = judge_window(context, &window, significant);
 		if (found.verdict == LT_VERDICT_LEAKING && has_finished(context, input, &window)) {
 			found.verdict = LT_VERDICT_STABLE;
 			found.reason = LT_REASON_STOPPED;
@@ -516,6 +529,24 @@ static int find_threshold(struct test *test, const double *lowest, size_t family
 	return 0;
 }
 
+/*
+ * How many more connections and threads there are, by sites that release old ones.  From the past
+ * alone, not from the verdicts, which may be others from look to look.
+ */
+static void find_pace(const struct lt_verdict_context *context,
+		      const struct lt_verdict_input *inputs, size_t count, struct test *test)
+{
+	for (size_t i = 0; i < count; i++) {
+		for (unsigned int level = 0; inputs[i].listed && level < test->levels; level++) {
+			struct window window = look(context, &inputs[i], level);
+
+			if (turns_over(&window) && !is_flat(window.minima) &&
+			    lt_robust_rising_in(&test->rising, window.minima) <= PACE_P_MAX)
+				test->pace[level] += fmax(window.slope.median, 0);
+		}
+	}
+}
+
 int lt_verdict_judge(const struct lt_verdict_context *context,
 		     const struct lt_verdict_input *inputs, size_t count,
 		     struct lt_evidence *evidence)
@@ -533,6 +564,7 @@ int lt_verdict_judge(const struct lt_verdict_context *context,
 	err = find_threshold(&test, lowest, family);
 	if (err)
 		return err;
+	find_pace(context, inputs, count, &test);
 	for (size_t i = 0; i < count; i++)
 		evidence[i] = test.levels ? no_evidence(LT_VERDICT_STABLE, LT_REASON_NO_GROWTH)
 					  : judge_young(&inputs[i]);
@@ -571,6 +603,8 @@ const char *lt_reason_text(enum lt_reason reason)
 		[LT_REASON_LOSS] = "releases may have been lost",
 		[LT_REASON_REPLACED] =
 			"bytes grow while blocks are replaced: a growing array or table",
+		[LT_REASON_PACED] = "grows while connections or threads do, whose old ones are "
+				    "released: one of them each, or load",
 		[LT_REASON_PLATEAU] = "survivors accumulate and are not released",
 	};
 

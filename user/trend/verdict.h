@@ -34,6 +34,7 @@ enum lt_reason {
 	LT_REASON_PRE_ATTACH, /* memory from before the attach is being released as fast */
 	LT_REASON_LOSS,       /* releases may have been lost */
 	LT_REASON_REPLACED,   /* bytes grow while blocks are replaced: a growing array or table */
+	LT_REASON_PACED,      /* no faster than connections or threads, whose old ones go: a pool */
 	LT_REASON_PLATEAU,    /* leaking: survivors accumulate and are not released */
 };
 
@@ -64,6 +65,7 @@ struct lt_verdict_input {
 	const struct lt_history *unknown;
 	uint64_t live_count, live_size;
 	uint32_t last_loss_s; /* second of the latest loss of releases; UINT32_MAX: none ever */
+	bool listed; /* sockets, descriptors, threads (kinds.def), of size 1: pools grow with them */
 };
 
 struct lt_verdict_context {

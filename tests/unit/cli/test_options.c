@@ -284,6 +284,8 @@ static void test_bad(void **state)
 	bad("--kinds heap,nonsense", "--kinds wants");
 	bad("--kinds heap,", "--kinds wants");
 	bad("--kinds hea", "--kinds wants");
+	bad("--kinds sockets", "--kinds wants some of heap mmap socket fd thread stack, separated "
+			       "by commas, not 'sockets'");
 	bad("--allocator", "--allocator wants FILE:PREFIX");
 	bad("--allocator x", "--allocator wants FILE:PREFIX, such as libpool.so:pool_, not 'x'");
 	bad("--allocator :x", "--allocator wants FILE:PREFIX");

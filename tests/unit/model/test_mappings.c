@@ -287,6 +287,45 @@ static void test_stacks_are_of_a_site(void **state)
 	assert_int_equal(lt_model_totals(model)->unknown_released, 0);
 }
 
+/* A library gives the stack of a thread that has ended to the next one, whoever makes it. */
+static void test_stacks_are_handed_over(void **state)
+{
+	struct lt_model *model = *state;
+	const uint8_t stack = LT_WIRE_CLASS_FLAG(LT_RANGE_STACK);
+	const uint8_t mine = stack | LT_WIRE_F_PROTECT;
+
+	map_as(model, stack, 10, 8, 7);
+	map_as(model, stack, 20, 8, 7);
+	map(model, 30, 8, 7);
+	map_as(model, stack, 40, 8, 0);
+	second = 10;
+	map_as(model, mine, 17, 1, 8); /* a new stack's first thread */
+	expect_site(model, 0, 1, 8, 1);
+	assert_int_equal(lt_model_site(model, 2)->stack_id, 8);
+	assert_int_equal(lt_model_site(model, 2)->kind, LT_KIND_STACK);
+	expect_site(model, 2, 1, 8, 0);
+	second = 20;
+	map_as(model, mine, 17, 1, 8); /* another one of the same maker: that is turnover */
+	expect_site(model, 2, 1, 8, 1);
+	second = 30;
+	map_as(model, mine, 17, 1, 9);
+	expect_site(model, 2, 0, 0, 2);
+	expect_site(model, 3, 1, 8, 0);
+	expect_class(model, LT_RANGE_STACK, 24);
+	/* No stacks that are known, or none at all: made by others, or before the attach. */
+	map_as(model, mine, 33, 1, 9);
+	map_as(model, mine, 41, 1, 9);
+	map_as(model, mine, 28, 1, 9);
+	map_as(model, mine, 99, 1, 9);
+	expect_site(model, 3, 1, 8, 0);
+	expect_site(model, 1, 1, 8, 0);
+	unmap(model, 10, 8);
+	expect_site(model, 3, 0, 0, 1);
+	restore(model, 10, 8, 10);
+	expect_site(model, 3, 1, 8, 0);
+	assert_int_equal(lt_model_totals(model)->mapping_reused, 0);
+}
+
 static void test_protection(void **state)
 {
 	struct lt_model *model = *state;
@@ -433,6 +472,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_classes_are_no_sites, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stacks_are_of_a_site, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stacks_are_handed_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_protection, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_ranges, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_undo_is_bounded, setup, teardown),

@@ -24,6 +24,10 @@
 #define MAX_SITES 2048
 #define NEVER     UINT32_MAX
 #define FOREVER   1e9
+#define POOL      0   /* sites, by their stack ids: kept for each connection at once ... */
+#define SOCKETS   500 /* ... of these, which are listed */
+#define HEAP      501
+#define WORKERS   4 /* each keeps its own */
 
 struct block {
 	uint32_t id, next; /* of those due at the same tick */
@@ -43,6 +47,7 @@ struct sim {
 	size_t block_count, block_capacity;
 	uint64_t *live; /* for sites that choose their victims */
 	size_t live_count, live_first;
+	uint8_t kept[MAX_SITES]; /* of the pool: by number of connections, a bit for each worker */
 };
 
 static double uniform(struct sim *sim)
@@ -90,7 +95,7 @@ static uint64_t acquire_sized(struct sim *sim, uint64_t site, uint64_t size)
 
 static uint64_t acquire(struct sim *sim, uint64_t site)
 {
-	return acquire_sized(sim, site, 64);
+	return acquire_sized(sim, site, site == SOCKETS ? 1 : 64);
 }
 
 static void release(struct sim *sim, uint64_t id)
@@ -171,7 +176,8 @@ static void judge(struct sim *sim)
 
 		inputs[i] = (struct lt_verdict_input){ sim->histories[i], sim->unknown,
 						       site->live_count, site->live_size,
-						       sim->last_loss_s };
+						       sim->last_loss_s,
+						       site->stack_id == SOCKETS };
 	}
 	assert_int_equal(lt_verdict_judge(&context, inputs, count, sim->evidence), 0);
 }
@@ -705,6 +711,109 @@ static void test_false_discovery(void **state)
 	stop(&sim);
 }
 
+/* --- pools that grow with connections ---------------------------------------------------------- */
+
+static size_t index_of(const struct sim *sim, uint64_t stack_id)
+{
+	size_t i = 0;
+
+	while (i < lt_model_site_count(sim->model) &&
+	       lt_model_site(sim->model, i)->stack_id != stack_id)
+		i++;
+	return i;
+}
+
+static enum lt_verdict verdict_of(const struct sim *sim, uint64_t stack_id)
+{
+	return sim->evidence[index_of(sim, stack_id)].verdict;
+}
+
+/* What the pool lacks for one connection more is made, and kept for ever. */
+static void come(struct sim *sim, double stay_s, unsigned int workers)
+{
+	uint8_t worker = (uint8_t)(1 << (unsigned int)(uniform(sim) * workers));
+	size_t number;
+
+	acquire_for(sim, SOCKETS, stay_s);
+	number = lt_model_site(sim->model, index_of(sim, SOCKETS))->live_count;
+	assert_true(number < MAX_SITES);
+	if (!(sim->kept[number] & worker))
+		acquire(sim, POOL);
+	sim->kept[number] |= worker;
+}
+
+struct service {
+	const char *name;
+	double per_s;           /* they stay for a moment ... */
+	double held, held_more; /* ... but so many a second, and that much more each second */
+	double least_s, most_s; /* for so long */
+	unsigned int workers;
+	double until_s;
+};
+
+static void serve(struct sim *sim, const struct service *service)
+{
+	double held = service->held + service->held_more * fmin(now(sim), service->until_s);
+
+	for (unsigned int n = poisson(sim, service->per_s / TICKS); n > 0; n--)
+		come(sim, exponential(sim, 0.05), service->workers);
+	if (now(sim) > service->until_s && service->until_s > 0)
+		held = service->held;
+	for (unsigned int n = poisson(sim, held / TICKS); n > 0; n--)
+		come(sim,
+		     service->least_s + (service->most_s - service->least_s) * uniform(sim),
+		     service->workers);
+}
+
+static const struct service services[] = {
+	{ "2/s", 98, 2, 0, 20, 60, 1, 0 },
+	{ "2/s, 4 workers", 98, 2, 0, 20, 60, WORKERS, 0 },
+	{ "ramp", 98, 0.5, 0.05, 20, 60, 1, 300 },
+	{ "ramp, 4 workers", 98, 0.5, 0.05, 20, 60, WORKERS, 300 },
+	{ "steep ramp, 4 workers", 98, 0, 0.2, 10, 30, WORKERS, 150 },
+	{ "short, 4 workers", 20, 0, 1, 3, 8, WORKERS, 150 },
+	{ "slow, 4 workers", 20, 0.2, 0.002, 20, 200, WORKERS, 600 },
+	{ "10/s, 4 workers", 98, 10, 0, 10, 60, WORKERS, 0 },
+};
+
+static void test_pools(void **state)
+{
+	unsigned int wrong = 0;
+
+	unsigned int seeds = getenv("SEEDS") ? atoi(getenv("SEEDS")) : SEEDS;
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		unsigned int runs = 0;
+		for (uint64_t seed = 1; seed <= seeds; seed++) {
+			unsigned int accused = 0, first = 0;
+			struct sim sim;
+
+			start(&sim, seed, 600);
+			for (sim.tick = 0; sim.tick <= 600 * TICKS; sim.tick++) {
+				release_due(&sim);
+				serve(&sim, &services[i]);
+				if (sim.tick % TICKS || !sim.tick)
+					continue;
+				sample(&sim);
+				judge(&sim);
+				if (verdict_of(&sim, POOL) == LT_VERDICT_LEAKING) {
+					if (!accused++) first = sim.tick / TICKS;
+					if (getenv("VERBOSE")) {
+						struct lt_evidence *e = &sim.evidence[index_of(&sim, POOL)];
+						print_error("   %u s: level %u matured %u socket %s\n", sim.tick / TICKS, e->level, (unsigned)e->matured, lt_verdict_name(verdict_of(&sim, SOCKETS)));
+					}
+				}
+			}
+			runs += accused > 0;
+			if (accused)
+				print_error("%s, seed %u: accused %u s from %u s\n", services[i].name, (unsigned)seed, accused, first);
+			wrong += accused;
+			stop(&sim);
+		}
+		print_error("%s: %u\n", services[i].name, runs);
+	}
+	assert_int_equal(wrong, 0);
+}
+
 /* The verdict is a function of the past, not of when it was asked before. */
 static void test_interval_does_not_matter(void **state)
 {
@@ -851,6 +960,7 @@ int main(void)
 		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_leak_among_healthy),
 		cmocka_unit_test(test_false_discovery),
+		cmocka_unit_test(test_pools),
 		cmocka_unit_test(test_interval_does_not_matter),
 		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_young_estimate),
