@@ -21,6 +21,9 @@
 /* 65,530 mappings (the default vm.max_map_count) of 1 KiB each. */
 #define MAX_MAPS_BYTES (64u << 20)
 
+/* Threads that are asked when the first one has ended. */
+#define MAX_OTHERS 16
+
 #define DELETED " (deleted)"
 #define NEWLINE "\\012"
 
@@ -180,11 +183,34 @@ int lt_maps_parse(const char *text, size_t len, struct lt_maps *maps)
 	return 0;
 }
 
+/* When the first thread has ended, its list is empty; that of any other one is the process's. */
+static int read_of_others(const struct lt_process *process, struct lt_buf *text)
+{
+	_lt_free_ pid_t *tids = NULL;
+	size_t count, tried = 0;
+	int err = lt_process_threads(process, &tids, &count);
+
+	for (size_t i = 0; !err && !text->len && i < count && tried < MAX_OTHERS; i++) {
+		char name[32];
+
+		if (tids[i] == process->pid)
+			continue;
+		tried++;
+		snprintf(name, sizeof(name), "task/%d/maps", (int)tids[i]);
+		err = lt_proc_read_at(process->proc_fd, name, MAX_MAPS_BYTES, text);
+		if (err == -ENOENT || err == -ESRCH)
+			err = 0; /* the thread has ended */
+	}
+	return err;
+}
+
 int lt_maps_read(const struct lt_process *process, struct lt_maps *maps)
 {
 	_lt_buf_ struct lt_buf text = { 0 };
 	int err = lt_proc_read_at(process->proc_fd, "maps", MAX_MAPS_BYTES, &text);
 
+	if (!err && !text.len)
+		err = read_of_others(process, &text);
 	if (!err)
 		err = lt_process_check(process);
 	if (err)

@@ -4,8 +4,10 @@
 #define LT_TEST_CHILD_H
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -74,6 +76,36 @@ static inline void *share(size_t size)
 
 	assert_ptr_not_equal(memory, MAP_FAILED);
 	return memory;
+}
+
+static inline void *child_outlive_first(void *argument)
+{
+	char path[64], state = 0;
+	int ready = *(int *)argument;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)getpid());
+	while (state != 'Z') {
+		FILE *stat = fopen(path, "re");
+
+		if (!stat || fscanf(stat, "%*d (%*[^)]) %c", &state) != 1)
+			child_say(ready, 's');
+		fclose(stat);
+	}
+	child_say(ready, 'y');
+	return NULL;
+}
+
+/* For child_start(): its first thread has ended when it says y; it has the pipe as 77, too. */
+static inline void child_end_first_thread(int ready, void *shared)
+{
+	static int pipe_end;
+	pthread_t thread;
+
+	pipe_end = ready;
+	dup2(ready, 77);
+	if (pthread_create(&thread, NULL, child_outlive_first, &pipe_end))
+		child_say(ready, 't');
+	pthread_exit(NULL);
 }
 
 #endif

@@ -302,42 +302,13 @@ static void test_many(void **state)
 	child_end(&child);
 }
 
-static void *outlive_first(void *argument)
-{
-	char path[64], state = 0;
-	int ready = *(int *)argument;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)getpid());
-	while (state != 'Z') {
-		FILE *stat = fopen(path, "re");
-
-		if (!stat || fscanf(stat, "%*d (%*[^)]) %c", &state) != 1)
-			child_say(ready, 's');
-		fclose(stat);
-	}
-	child_say(ready, 'y');
-	return NULL;
-}
-
-static void end_first_thread(int ready, void *shared)
-{
-	static int pipe_end;
-	pthread_t thread;
-
-	pipe_end = ready;
-	dup2(ready, 77);
-	if (pthread_create(&thread, NULL, outlive_first, &pipe_end))
-		child_say(ready, 't');
-	pthread_exit(NULL);
-}
-
 /* /proc/PID/fd shows nothing then. */
 static void test_first_thread_gone(void **state)
 {
 	struct lt_descriptors list;
 	struct child child;
 
-	child_start(&child, end_first_thread, NULL);
+	child_start(&child, child_end_first_thread, NULL);
 	assert_int_equal(child.said, 'y');
 	assert_int_equal(lt_descriptors_read(&child.process, &list), 0);
 	assert_non_null(find(&list, 77));

@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "proc/maps.h"
+#include "unit/proc/child.h"
 
 static int parse(const char *text, struct lt_maps *maps)
 {
@@ -235,13 +236,32 @@ static void test_open_device(void **state)
 	munmap(page, 4096);
 }
 
+/* /proc/PID/maps shows nothing then. */
+static void test_first_thread_gone(void **state)
+{
+	struct lt_maps maps = { 0 };
+	struct child child;
+
+	child_start(&child, child_end_first_thread, NULL);
+	assert_int_equal(child.said, 'y');
+	assert_int_equal(lt_maps_read(&child.process, &maps), 0);
+	assert_non_null(lt_maps_find(&maps, (uintptr_t)child_end_first_thread));
+	lt_maps_free(&maps);
+	child_end(&child);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fields),        cmocka_unit_test(test_paths),
-		cmocka_unit_test(test_nonsense),      cmocka_unit_test(test_long_path),
-		cmocka_unit_test(test_overlap),       cmocka_unit_test(test_open_deleted),
-		cmocka_unit_test(test_open_replaced), cmocka_unit_test(test_open_device),
+		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_nonsense),
+		cmocka_unit_test(test_long_path),
+		cmocka_unit_test(test_overlap),
+		cmocka_unit_test(test_open_deleted),
+		cmocka_unit_test(test_open_replaced),
+		cmocka_unit_test(test_open_device),
+		cmocka_unit_test(test_first_thread_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
