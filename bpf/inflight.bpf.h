@@ -2,7 +2,7 @@
 /*
  * The pending call of a thread, between a probed function's entry and its return.
  *
- * Allocators call themselves and each other (TRAPS 1): only the outermost call is recorded, so one
+ * Allocators call themselves and each other: only the outermost call is recorded, so one
  * record a thread is enough.  Calls are told apart by the stack pointer, as the kernel does it for
  * its own return instances (arch_uretprobe_is_alive): a call inside the pending one has a smaller
  * stack pointer; an equal or greater one means that the pending call is over without a return

@@ -128,7 +128,7 @@ int on_thread_exit(struct bpf_raw_tracepoint_args *ctx)
 	struct lt_bpf_target *target;
 
 	/*
-	 * A call pending for ever would swallow the calls of the next thread with this id (TRAPS 8).
+	 * A call pending for ever would swallow the calls of the next thread with this id.
 	 * First of all: of threads that end at the same time any may find the process gone already.
 	 */
 	bpf_map_delete_elem(&lt_threads, &tid);

@@ -4,8 +4,9 @@
  *
  * While these programs are attached, every system call of every process takes the kernel's slow
  * path.  Tracepoints of single calls are used rather than raw ones of all: only these calls come by
- * here, and the kernel does not preempt their programs.  (It does so at the raw ones since 6.13, and
- * then skips the program for whoever comes meanwhile.)
+ * here, and before 7.2 the kernel does not preempt their programs.  (It does so at the raw ones since
+ * 6.13, and at all since 7.2, trace_call_bpf_faultable(), and then skips the program for whoever
+ * comes meanwhile on that CPU.)
  */
 #ifndef LT_SYSCALL_BPF_H
 #define LT_SYSCALL_BPF_H

@@ -5,6 +5,7 @@ where computing is slow and waiting costs nothing; it works outside as well."""
 
 import ctypes
 import json
+import platform
 import signal
 import sys
 import unittest
@@ -15,13 +16,19 @@ sys.path[:0] = [str(HERE.parent / "e2e")]
 sys.dont_write_bytecode = True
 
 import harness  # noqa: E402
+import listings  # noqa: E402
 import run  # noqa: E402
 import test_cycles  # noqa: E402
+import test_descriptors  # noqa: E402
 import test_exact  # noqa: E402
+import test_thread_kinds  # noqa: E402
 from harness import LEAKTRACE, leaking, marked_line, sites_of, top_function  # noqa: E402
 
 LEAK_ALL = (50, 52)  # a second, seconds: a verdict needs 48 s (docs/VERDICT.md)
 STEADY = ("victim", 1, 1000)
+DESCRIPTOR_CALLS = 4000
+KERNEL = tuple(map(int, platform.release().split(".")[:2]))
+PREEMPTS_AT_CALLS = (7, 2)  # docs/ARCHITECTURE.md, "Descriptors and threads"
 CYCLES = 3  # attach_cycles judges its own size only from 22 on
 EXIT_PERMISSION = 4
 DEEP_BLOCKS = 50
@@ -66,6 +73,34 @@ class Smoke(harness.TestCase):
             self.assertEqual(total["ended"][name],
                              truth["child_site"][name] + truth["image_site"][name])
         self.assertEqual(target.quit(), 0)
+
+    def test_descriptors_of_threads_at_work_are_exact(self):
+        target = self.target("fd_torture", "own", DESCRIPTOR_CALLS, 1)
+        process = test_descriptors.Process(self, target, self.leaktrace(
+            target, *test_descriptors.OPTIONS))
+        told = process.tell("go")
+        self.assertGreater(sum(told.acquired().values()), DESCRIPTOR_CALLS // 4)
+        report = process.in_total("go")
+        if report["loss"]["call_missed"] and KERNEL >= PREEMPTS_AT_CALLS:
+            # What was made while another thread stood in the same program comes by the list alone.
+            self.assertGreater(report["notes"]["listing_corrected"], 0)
+        else:
+            test_descriptors.Session.assert_exact(self, report)
+            self.assertEqual(listings.differences(report, told.truth, told.lines,
+                                                  test_descriptors.SOURCES), [])
+        self.assertEqual(target.quit(), 0)
+
+    def test_threads_are_exact_and_their_stacks_those_of_who_made_them(self):
+        process = test_thread_kinds.Process(self, *self.pair("thread_kinds"))
+        for step in ("never_joined", "joined"):
+            report = process.exactly(step)
+        kept = test_thread_kinds.stacks(report)["create_never_joined"]
+        self.assertEqual(kept[0], test_thread_kinds.NEVER_JOINED)
+        self.assertEqual(process.target.quit(), 0)
+
+    def pair(self, name):
+        target = self.target(name)
+        return target, self.leaktrace(target, "--top", 1000, kinds=None)
 
     def test_a_whole_chain_without_frame_pointers(self):
         target = self.target("deep", DEEP_BLOCKS)

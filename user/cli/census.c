@@ -62,6 +62,13 @@ static bool wants(const struct lt_session *session, uint8_t listing)
 	return false;
 }
 
+/* What is done to a table of descriptors that several share is told of its owner alone. */
+static bool has(const struct lt_session *session, const struct lt_target *target, uint8_t listing)
+{
+	return wants(session, listing) && (listing != LT_LISTING_DESCRIPTORS ||
+					   !lt_tracer_borrows_table(session->tracer, target->pid));
+}
+
 static struct lt_event event_of(const struct look *look, enum lt_event_type type)
 {
 	return (struct lt_event){ .type = (uint8_t)type,
@@ -74,11 +81,8 @@ static int read_lists(struct look *look)
 	const struct lt_process *process = &look->target->process;
 	int err = 0;
 
-	for (uint8_t listing = LT_LISTING_NOWHERE + 1; listing < LT_LISTINGS; listing++)
-		look->listed[listing] = wants(look->session, listing);
-	/* What others do with a table that it shares is told of its owner alone. */
-	if (lt_tracer_borrows_table(look->session->tracer, look->target->pid))
-		look->listed[LT_LISTING_DESCRIPTORS] = false;
+	for (int listing = LT_LISTING_NOWHERE + 1; listing < LT_LISTINGS; listing++)
+		look->listed[listing] = has(look->session, look->target, (uint8_t)listing);
 	look->from_ns = lt_feed_now();
 	if (look->listed[LT_LISTING_DESCRIPTORS])
 		err = lt_descriptors_read(process, &look->descriptors);
@@ -461,12 +465,12 @@ static bool is_due(const struct lt_session *session, const struct lt_target *tar
 {
 	if (lt_feed_now() - target->looked_ns < target->look_cost_ns * LOOK_PAUSE)
 		return false;
-	for (uint8_t listing = LT_LISTING_NOWHERE + 1; listing < LT_LISTINGS; listing++) {
+	for (int listing = LT_LISTING_NOWHERE + 1; listing < LT_LISTINGS; listing++) {
 		const struct lt_model_listing *latest = lt_pipeline_listing(target->pipeline,
-									    listing);
+									    (uint8_t)listing);
 
-		if (wants(session, listing) &&
-		    (!latest->taken || latest->unknown || latest->vanished))
+		if ((!latest->taken || latest->unknown || latest->vanished) &&
+		    has(session, target, (uint8_t)listing))
 			return true;
 	}
 	return false;

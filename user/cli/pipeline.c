@@ -106,8 +106,9 @@ static void merged_counters(const struct lt_pipeline *pipeline, uint64_t *counte
 	counters[LT_COUNTER_RESTORE_MISSED] += totals->restore_missed;
 	counters[LT_COUNTER_SITES_FULL] += totals->sites_full;
 	counters[LT_COUNTER_MEMORY_FULL] += totals->memory_full;
-	for (uint8_t i = 0; i < LT_LISTINGS; i++) {
-		const struct lt_model_listing *listing = lt_model_listing(pipeline->model, i);
+	for (uint32_t i = 0; i < LT_LISTINGS; i++) {
+		const struct lt_model_listing *listing = lt_model_listing(pipeline->model,
+									  (uint8_t)i);
 
 		counters[LT_COUNTER_LISTING_CORRECTED] += listing->came + listing->went;
 	}

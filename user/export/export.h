@@ -11,8 +11,8 @@
 
 struct lt_text_style {
 	bool color;
-	bool verbose;         /* all frames, all evidence, build-ids */
-	bool several;         /* there are or were other processes: what is of all is in the total */
+	bool verbose; /* all frames, all evidence, build-ids */
+	bool several; /* there are or were other processes: what is of all is in the total */
 	unsigned int columns; /* terminal width; at least 80 */
 };
 

@@ -171,6 +171,7 @@ static void write_site(struct lt_json *json, const struct lt_report_site *site)
 	lt_json_double(json, "oldest_age_s", site->oldest_age_s);
 	lt_json_double(json, "seconds_to_limit", site->seconds_to_limit);
 	write_groups(json, site);
+	lt_json_bool(json, "fills", site->fills);
 	lt_json_string(json, "stack_end", or_null(site->stack_end));
 	lt_json_open(json, "frames", '[');
 	for (size_t i = 0; i < site->frame_count; i++)
@@ -342,7 +343,10 @@ static void write_end(struct lt_json *json, const struct lt_report *report)
 	lt_json_open(json, "end", '{');
 	lt_json_string(json, "reason",
 		       report->end_reason < known ? end_reasons[report->end_reason] : NULL);
-	lt_json_int(json, "status", report->end_status);
+	if (report->end_reason == LT_END_EXITED && report->end_status < 0)
+		lt_json_null(json, "status"); /* nobody told */
+	else
+		lt_json_int(json, "status", report->end_status);
 	lt_json_close(json, '}');
 }
 
@@ -373,6 +377,7 @@ void lt_export_json(const struct lt_report *report, struct lt_buf *out)
 	write_others(&json, report);
 	write_findings(&json, report);
 	write_headroom(&json, report);
+	lt_json_bool(&json, "exhausted", report->exhausted);
 	write_listings(&json, report);
 	write_totals(&json, report);
 	if (report->final)
@@ -395,6 +400,7 @@ static void write_process(struct lt_json *json, const struct lt_total_process *p
 	lt_json_uint(json, "live_bytes", process->live_bytes);
 	lt_json_double(json, "growth_bytes_per_hour", process->growth_per_hour);
 	lt_json_double(json, "leaking_growth_bytes_per_hour", process->leaking_growth_per_hour);
+	write_kinds(json, process->kinds);
 	lt_json_close(json, '}');
 }
 
@@ -414,6 +420,7 @@ static void write_sums(struct lt_json *json, const struct lt_total *total)
 {
 	lt_json_uint(json, "process_count", total->process_count);
 	lt_json_uint(json, "leaking_processes", total->leaking_processes);
+	lt_json_uint(json, "exhausted_processes", total->exhausted_processes);
 	lt_json_double(json, "rss_bytes", or_nan(total->rss_bytes));
 	lt_json_double(json, "rss_growth_bytes", total->rss_growth_bytes);
 	lt_json_double(json, "growth_bytes_per_hour", total->growth_per_hour);

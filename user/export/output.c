@@ -122,8 +122,7 @@ int lt_output_replace(const char *path, const void *data, size_t len)
 	if (err)
 		return err;
 	err = write_all(fd, data, len);
-	if (!err &&
-	    fchmod(fd, 0644)) /* whatever the umask: node_exporter must read it */
+	if (!err && fchmod(fd, 0644)) /* whatever the umask: node_exporter must read it */
 		err = -errno;
 	if (!err)
 		err = close_checked(&fd);

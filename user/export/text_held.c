@@ -113,11 +113,17 @@ struct look {
 	/* Listed and not alive here then, or else below 0, and in no other difference: it came or
 	   went as the kernel was asked, so that nobody can tell. */
 	int64_t meanwhile;
+	bool over; /* the process has ended: the latest look may be an interval older than that */
 };
+
+static bool is_over(const struct lt_report *report)
+{
+	return report->final && report->end_reason != LT_END_DETACHED;
+}
 
 static struct look look_at(const struct lt_report *report, size_t which)
 {
-	struct look look = { .listing = &report->listings[which] };
+	struct look look = { .listing = &report->listings[which], .over = is_over(report) };
 
 	for (size_t i = 0; i < LT_KINDS; i++)
 		if (lt_kind_infos[i].listing == which)
@@ -132,22 +138,34 @@ static bool agrees(const struct look *look)
 	return !look->listing->unknown && !look->listing->vanished && !look->meanwhile;
 }
 
+/* Something came or went since the look. */
+static bool has_moved(const struct look *look)
+{
+	return look->alive != look->listing->tracked && !look->over;
+}
+
 static bool was_mended(const struct look *look)
 {
 	return look->listing->came || look->listing->went;
 }
 
-/* " (31 from before the attach)" */
-static void put_before(struct lt_lines *lines, const struct look *look)
+/* " (31 from before the attach; 513 listed by the kernel just before)" */
+static void put_aside(struct lt_lines *lines, const struct look *look)
 {
 	uint64_t before = look->listing->before;
+	bool moved = has_moved(look);
 
-	if (!before)
+	if (!before && !moved)
 		return;
-	if (before < look->alive)
-		lt_lines_printf(lines, " (%s from before the attach)", COUNT(before));
-	else
-		lt_lines_printf(lines, " (%sfrom before the attach)", before > 1 ? "all " : "");
+	lt_lines_printf(lines, " (");
+	if (before && before < look->alive)
+		lt_lines_printf(lines, "%s from before the attach", COUNT(before));
+	else if (before)
+		lt_lines_printf(lines, "%sfrom before the attach", before > 1 ? "all " : "");
+	if (moved)
+		lt_lines_printf(lines, "%s%s listed by the kernel just before", before ? "; " : "",
+				COUNT(look->listing->listed));
+	lt_lines_printf(lines, ")");
 }
 
 /* ", 2 more that the kernel lists and 1 that it does not" */
@@ -194,16 +212,23 @@ static void put_mended(struct lt_lines *lines, const struct lt_model_listing *li
 	lt_lines_printf(lines, " unseen %s set right", sum == 1 ? "was" : "were");
 }
 
-static const char as_listed[] = ", as the kernel lists them";
+static const char as_listed[] = ", as the kernel listed them";
 
 static void put_standing(struct lt_lines *lines, const struct look *look, bool final)
 {
-	if (agrees(look))
-		lt_lines_printf(lines, "%s", as_listed);
-	else
+	if (!agrees(look) && !look->over)
 		put_difference(lines, look, final);
+	else if (!has_moved(look) && !look->over)
+		lt_lines_printf(lines, "%s", as_listed);
 	if (was_mended(look))
 		put_mended(lines, look->listing);
+}
+
+/* Nothing is to be said but that the kernel says the same; of what is over, not even that. */
+static bool is_plain(const struct look *look)
+{
+	return look->over ? !was_mended(look)
+			  : agrees(look) && !was_mended(look) && !has_moved(look);
 }
 
 /* How what is tracked stands to what the kernel lists: equal, or each difference by name. */
@@ -215,7 +240,7 @@ static void put_listings(struct lt_lines *lines, const struct lt_report *report)
 
 	for (size_t i = LT_LISTING_NOWHERE + 1; i < LT_LISTINGS; i++) {
 		looks[i] = look_at(report, i);
-		if (looks[i].listing->taken && (!agrees(&looks[i]) || was_mended(&looks[i])))
+		if (looks[i].listing->taken && !is_plain(&looks[i]))
 			equal = false;
 	}
 	for (size_t i = LT_LISTING_NOWHERE + 1; i < LT_LISTINGS; i++) {
@@ -226,13 +251,13 @@ static void put_listings(struct lt_lines *lines, const struct lt_report *report)
 				: equal ? " and "
 					: "; ",
 				lt_listing_names[i], COUNT(looks[i].alive));
-		put_before(lines, &looks[i]);
+		put_aside(lines, &looks[i]);
 		if (!equal)
 			put_standing(lines, &looks[i], report->final);
 	}
 	if (!told)
 		return;
-	lt_lines_printf(lines, "%s", equal ? as_listed : "");
+	lt_lines_printf(lines, "%s", equal && !is_over(report) ? as_listed : "");
 	lt_lines_end(lines, 2);
 }
 

@@ -96,6 +96,8 @@ static void put_evidence(struct lt_lines *lines, const struct lt_report *report,
 	put_companions(lines, report, at);
 	if (evidence->verdict != LT_VERDICT_LEAKING && why[0])
 		lt_lines_printf(lines, "%s; ", why);
+	if (site->fills && evidence->verdict != LT_VERDICT_LEAKING)
+		lt_lines_printf(lines, "one of the largest at a limit that is nearly full; ");
 	put_survivors(lines, site);
 	if (!isnan(evidence->survival))
 		lt_lines_printf(lines, "%s of %s; ", PERCENT(evidence->survival), word->survive);
@@ -120,7 +122,7 @@ static void put_evidence(struct lt_lines *lines, const struct lt_report *report,
 
 static bool has_stack(const struct lt_report_site *site, bool verbose)
 {
-	return verbose || lt_looks[site->evidence.verdict].full;
+	return verbose || site->fills || lt_looks[site->evidence.verdict].full;
 }
 
 static size_t shown_frames(const struct lt_report_site *site, bool verbose)
@@ -160,10 +162,11 @@ void lt_text_how_to_name(struct lt_lines *lines, const struct lt_report *report,
 #define NAME_ROOM  40 /* columns of a line that are for our words beside a foreign name */
 #define WHOLE_NAME 4096
 
-/* Types that are words of their own; others go with that of the kind: "12 TCP sockets". */
+/* Types that are words of their own; others go with that of the kind: "12 TCP sockets".  A pipe has
+   two descriptors. */
 static const char *const nouns[] = {
-	"file",    "device",   "pipe",  "socket", "eventfd",
-	"timerfd", "signalfd", "pidfd", "memfd",  "userfaultfd",
+	"file",     "device", "socket", "eventfd",     "timerfd",
+	"signalfd", "pidfd",  "memfd",  "userfaultfd",
 };
 
 static bool is_noun(const char *type)
@@ -244,34 +247,64 @@ static bool same_caller(const struct lt_report_site *a, const struct lt_report_s
 	       !strcmp(x->module, y->module) && !strcmp(x->function, y->function);
 }
 
-/*
- * The stack of a thread stays until somebody joins it, though the thread has ended: stacks that
- * accumulate where threads do not are those of threads that nobody joins.
- */
-static bool is_never_joined(const struct lt_report *report, const struct lt_report_site *stacks)
+/* glibc keeps the stacks of threads that were joined, up to so much: stack_cache_maxsize. */
+#define STACK_CACHE (40.0 * 1024 * 1024)
+
+static uint64_t live_threads(const struct lt_report *report)
 {
-	if (strcmp(stacks->kind, "stack") != 0 || stacks->evidence.verdict != LT_VERDICT_LEAKING)
-		return false;
-	for (size_t i = 0; i < report->site_count; i++)
-		if (!strcmp(report->sites[i].kind, "thread") &&
-		    report->sites[i].evidence.verdict < LT_VERDICT_SUSPECT &&
-		    same_caller(&report->sites[i], stacks))
-			return true;
-	return false;
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < LT_KINDS; i++)
+		if (lt_kind_infos[i].value == LT_KIND_THREAD)
+			count += report->kinds[i].live_count;
+	return count;
 }
 
-/* What the kind's figures must be read with. */
+/* More than all threads that live, wherever they were made, can use, and the cache can hold. */
+static bool outweighs_threads(const struct lt_report *report, const struct lt_report_site *stacks)
+{
+	double size = (double)stacks->live_size, threads = (double)live_threads(report);
+
+	return stacks->live_count &&
+	       size - threads * size / (double)stacks->live_count > STACK_CACHE;
+}
+
+/* The threads that were made where these stacks were; NULL: none are shown. */
+static const struct lt_report_site *threads_of(const struct lt_report *report,
+					       const struct lt_report_site *stacks)
+{
+	for (size_t i = 0; i < report->site_count; i++)
+		if (!strcmp(report->sites[i].kind, "thread") &&
+		    same_caller(&report->sites[i], stacks))
+			return &report->sites[i];
+	return NULL;
+}
+
+/*
+ * What the kind's figures must be read with.  The stack of a thread stays until somebody joins it,
+ * though the thread has ended: stacks that accumulate where threads do not are those of threads
+ * that nobody joins.
+ */
 static void put_note(struct lt_lines *lines, const struct lt_report *report,
 		     const struct lt_report_site *site)
 {
 	const char *note = lt_word_of(site->kind)->note;
+	const struct lt_report_site *threads = NULL;
 
-	if (is_never_joined(report, site))
-		note = "threads made here have ended and were never joined or detached";
 	if (!note[0])
 		return;
+	if (site->evidence.verdict == LT_VERDICT_LEAKING && !strcmp(site->kind, "stack"))
+		threads = threads_of(report, site);
 	lt_lines_indent(lines, 3);
-	lt_lines_printf(lines, "%s", note);
+	if (threads && threads->evidence.verdict == LT_VERDICT_LEAKING)
+		lt_lines_printf(lines, "thread stacks: of threads that run (#%td)",
+				threads - report->sites + 1);
+	else if (threads && threads->evidence.verdict < LT_VERDICT_SUSPECT &&
+		 outweighs_threads(report, site))
+		lt_lines_printf(lines, "threads made here have ended and were never joined or "
+				       "detached");
+	else
+		lt_lines_printf(lines, "%s", note);
 	lt_lines_end(lines, 3);
 }
 
@@ -294,7 +327,21 @@ static void put_site(struct lt_lines *lines, const struct lt_report *report, siz
 	lt_lines_stack(lines, site, shown_frames(site, verbose), verbose);
 }
 
-/* "412 sockets", "6.1 MiB heap": all sites of the finding that are of this kind. */
+/* " to 10.0.0.5:5432", or, where others are among the sockets, " (409 to 10.0.0.5:5432)" */
+static void put_largest(struct lt_lines *lines, const struct lt_report_site *site, uint64_t count)
+{
+	const struct lt_report_group *group = site->groups;
+	bool all = site->group_count && group->count == count;
+
+	if (!site->group_count || !group->what[0])
+		return;
+	lt_lines_printf(lines, all ? " " : " (%s ", COUNT(group->count));
+	lt_lines_printf(lines, "%s%s", group->relation, group->relation[0] ? " " : "");
+	lt_lines_name(lines, group->what, lines->columns - NAME_ROOM);
+	lt_lines_printf(lines, "%s", all ? "" : ")");
+}
+
+/* "412 sockets to 10.0.0.5:5432", "6.1 MiB heap": all sites of the finding that are of this kind. */
 static void put_share(struct lt_lines *lines, const struct lt_report *report,
 		      const struct lt_report_finding *finding, const struct lt_report_site *first)
 {
@@ -313,6 +360,8 @@ static void put_share(struct lt_lines *lines, const struct lt_report *report,
 		lt_lines_printf(lines, "%s %s", BYTES(size), word->mass);
 	else
 		lt_lines_printf(lines, "%s %s", COUNT(count), lt_word_count(word, count));
+	if (!strcmp(first->kind, "socket"))
+		put_largest(lines, first, count);
 }
 
 static void put_shares(struct lt_lines *lines, const struct lt_report *report,

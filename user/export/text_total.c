@@ -5,7 +5,9 @@
 #include "export/export.h"
 #include "export/text_look.h"
 
-#define NAME_COLUMN 56 /* where the names of processes begin */
+#define VERDICT_COLUMN 9
+#define NAME_COLUMN    56                    /* where the names of processes begin */
+#define ROW_FORMAT     " %5s %8s %11s %8s  " /* from the leaks to there */
 
 static void put_title(struct lt_lines *lines, const struct lt_total *total, bool verbose)
 {
@@ -48,6 +50,11 @@ static void put_headline(struct lt_lines *lines, const struct lt_total *total)
 		lt_lines_printf(lines, " in %s process%s", COUNT(total->leaking_processes),
 				total->leaking_processes == 1 ? "" : "es");
 		lt_look_leaking(lines, total->kinds);
+	} else if (total->exhausted_processes) {
+		lt_lines_color(lines, lt_looks[LT_VERDICT_SUSPECT].color, "%s process%s at a limit",
+			       COUNT(total->exhausted_processes),
+			       total->exhausted_processes == 1 ? " is" : "es are");
+		lt_lines_printf(lines, ": nothing can grow there");
 	} else if (!suspects && total->elapsed_s < LT_HISTORY_POINTS) {
 		lt_lines_printf(lines,
 				total->final ? "no verdict: watched for less than %d s"
@@ -62,7 +69,11 @@ static void put_headline(struct lt_lines *lines, const struct lt_total *total)
 	lt_lines_end(lines, 2);
 }
 
-static void put_process(struct lt_lines *lines, const struct lt_total_process *process)
+/* What a name has beside it, least needed first: dropped where a row has no room. */
+enum name_detail { NAME_PARENT, NAME_NAMESPACE, NAME_BARE };
+
+static void compose_row(struct lt_lines *lines, const struct lt_total_process *process,
+			enum name_detail from)
 {
 	const struct lt_look *look = &lt_looks[process->verdict];
 
@@ -71,19 +82,43 @@ static void put_process(struct lt_lines *lines, const struct lt_total_process *p
 		lt_lines_color(lines, look->color, "%-9s", look->label);
 	else
 		lt_lines_printf(lines, "%-9s", "-");
-	lt_lines_printf(lines, " %6s  %8s  %12s  %9s", COUNT(process->leaking),
-			BYTES(process->live_bytes),
+	lt_lines_printf(lines, ROW_FORMAT, COUNT(process->leaking), BYTES(process->live_bytes),
 			isnan(process->growth_per_hour)
 				? "-"
 				: lt_format_rate(process->growth_per_hour, true).text,
 			process->rss_bytes ? BYTES(process->rss_bytes) : "-");
-	lt_lines_printf(lines, "  ");
 	lt_lines_foreign(lines, process->comm);
-	if (process->ns_pid && process->ns_pid != process->pid)
+	if (from <= NAME_NAMESPACE && process->ns_pid && process->ns_pid != process->pid)
 		lt_lines_printf(lines, ", %" PRIu32 " inside", process->ns_pid);
-	if (process->parent_pid)
+	if (from <= NAME_PARENT && process->parent_pid)
 		lt_lines_printf(lines, ", child of %" PRIu32, process->parent_pid);
+}
+
+/* Of what has no place in the columns, which are of memory. */
+static bool leaks_others(const struct lt_total_process *process)
+{
+	for (size_t i = 0; i < LT_KINDS; i++)
+		if (!lt_kind_infos[i].memory && round(process->kinds[i].leaking_per_hour) >= 1)
+			return true;
+	return false;
+}
+
+static void put_process(struct lt_lines *lines, const struct lt_total_process *process)
+{
+	enum name_detail from = NAME_PARENT;
+
+	compose_row(lines, process, from);
+	while (!lt_lines_fit(lines) && from < NAME_BARE) {
+		lt_lines_drop(lines);
+		compose_row(lines, process, ++from);
+	}
 	lt_lines_end(lines, NAME_COLUMN);
+	if (!leaks_others(process))
+		return;
+	lt_lines_indent(lines, VERDICT_COLUMN);
+	lt_lines_printf(lines, "leaking");
+	lt_look_leaking(lines, process->kinds);
+	lt_lines_end(lines, VERDICT_COLUMN);
 }
 
 static void put_processes(struct lt_lines *lines, const struct lt_total *total)
@@ -93,8 +128,8 @@ static void put_processes(struct lt_lines *lines, const struct lt_total *total)
 	if (!total->shown_count)
 		return;
 	lt_lines_blank(lines);
-	lt_lines_printf(lines, "%7s  %-9s %6s  %8s  %12s  %9s  %s", "pid", "verdict", "leaks",
-			"live", "growth", "RSS", "process");
+	lt_lines_printf(lines, "%7s  %-9s" ROW_FORMAT "%s", "pid", "verdict", "leaks", "live",
+			"growth", "RSS", "process");
 	lt_lines_end(lines, NAME_COLUMN);
 	for (size_t i = 0; i < total->shown_count; i++)
 		put_process(lines, &total->processes[i]);
@@ -113,8 +148,10 @@ static void put_ended(struct lt_lines *lines, const struct lt_ended_summary *end
 			COUNT(ended->processes), ended->processes == 1 ? "" : "es",
 			COUNT(ended->acquired_count), COUNT(ended->released_count));
 	if (ended->live_at_end_count)
-		lt_lines_printf(lines, ", %s (%s) still held when they ended",
-				COUNT(ended->live_at_end_count), BYTES(ended->live_at_end_size));
+		lt_lines_printf(lines, ", %s still held when they ended",
+				COUNT(ended->live_at_end_count));
+	if (ended->live_at_end_size)
+		lt_lines_printf(lines, " (%s of memory)", BYTES(ended->live_at_end_size));
 	lt_lines_end(lines, 2);
 }
 
@@ -130,6 +167,9 @@ void lt_export_text_total(const struct lt_total *total, const struct lt_text_sty
 	put_headline(&lines, total);
 	put_processes(&lines, total);
 	put_ended(&lines, &total->ended);
+	if (total->final || style->verbose)
+		lt_look_cost(&lines, total->collector_cpu_ns, total->collector_rss_bytes,
+			     total->elapsed_s);
 	lt_lines_blank(&lines);
 	lt_lines_free(&lines);
 }

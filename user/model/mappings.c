@@ -308,7 +308,7 @@ void lt_mappings_acquire(struct lt_mappings *mappings, const struct lt_event *ev
 		protect(mappings, event, &range);
 		return;
 	}
-	/* What is still there must have been released unseen (TRAPS 7). */
+	/* What is still there must have been released unseen */
 	mappings->totals->mapping_reused += lt_ranges_next(mappings->ranges, range.start, &old) &&
 					    old.start < range.end;
 	range.owner = new_mapping(mappings, event);

@@ -138,7 +138,7 @@ static void count_acquire(struct lt_model *model, struct lt_site *site,
 	lt_lives_born(&model->totals, site, entry->birth_s, model->now_s);
 }
 
-/* The id is handed out anew though it was live: its release was missed (TRAPS 7). */
+/* The id is handed out anew though it was live: its release was missed */
 static void reuse(struct lt_model *model, const struct lt_live_entry *old)
 {
 	retire(model, old);

@@ -33,8 +33,7 @@ struct lt_site {
 struct lt_model_totals {
 	uint64_t acquired_count, released_count; /* of known resources */
 	uint64_t live_count, live_size;
-	uint64_t unknown_released; /* releases of ids never seen: acquired before the attach (TRAPS
-				       11) */
+	uint64_t unknown_released; /* releases of ids never seen: acquired before the attach */
 	uint64_t unknown_of_kind[LT_KIND_COUNT]; /* the same, by kind */
 	uint64_t repeated_released; /* releases of ids released already: model/seen.h */
 	uint64_t mapping_reused;    /* the same for mappings, of which a system call was missed */

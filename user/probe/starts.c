@@ -82,8 +82,7 @@ uint64_t lt_start_function(pid_t tid, uint64_t block, uint32_t offset)
 	struct iovec here = { &function, sizeof(function) };
 	struct iovec there = { (void *)(uintptr_t)(block + offset), sizeof(function) };
 
-	if (!block || !offset ||
-	    process_vm_readv(tid, &here, 1, &there, 1, 0) != sizeof(function))
+	if (!block || !offset || process_vm_readv(tid, &here, 1, &there, 1, 0) != sizeof(function))
 		return 0;
 	return function;
 }

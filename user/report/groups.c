@@ -340,6 +340,15 @@ static void move_forward(struct entry *to, struct entry *from, size_t count)
 	}
 }
 
+/* The next level says just the same of it, and may of more entries. */
+static bool comes_again(const struct lt_report_input *input, const struct entry *entry,
+			size_t level)
+{
+	struct trait next = trait_of(input, entry, level + 1);
+
+	return hash_of(&next) == entry->hash;
+}
+
 /*
  * Finds the groups that are worth telling by what these entries have in common at this level: those
  * with a good share of the site, or all if they are few, or if no other level comes.  Puts their
@@ -353,7 +362,8 @@ static size_t take_groups(const struct lt_report_input *input, struct entry *ent
 
 	for (size_t i = 0; i < count; i += run) {
 		run = run_length(entries + i, count - i);
-		if (!all && (run == 1 || run < (of_site + GOOD_SHARE - 1) / GOOD_SHARE))
+		if (!all && (run == 1 || run < (of_site + GOOD_SHARE - 1) / GOOD_SHARE ||
+			     comes_again(input, &entries[i], level)))
 			continue;
 		move_forward(entries + taken, entries + i, run);
 		consider(largest, &(struct found){ trait_of(input, &entries[taken], level),

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <math.h>
 
-#include "report/ranking.h"
 #include "report/resident.h"
 
 #define GOOD_PART        (1.0 / 12) /* of what is used: below it, it is others who fill a limit */
@@ -170,7 +169,7 @@ double lt_headroom_seconds(const struct lt_report_input *input, const struct lt_
 
 	if (isnan(growth_per_hour))
 		return NAN;
-	if (lt_ranking_in_bytes(kind) && input->process && input->process->available_bytes)
+	if (resident != 0 && input->process && input->process->available_bytes)
 		nearest = seconds_left(input->process->available_bytes, growth_per_hour * resident);
 	for (size_t which = 0; which < LT_LIMITS; which++)
 		if (limits[which].listing == info->listing && limit_row(input, report, which, &row))

@@ -7,8 +7,8 @@
 #include "report/report.h"
 
 /*
- * Fills headroom and exhausted: one row for each limit that is known, the one that is reached first before the
- * others, then by the share that is used.  The report has its kinds, listings and sums of growth
+ * Fills headroom and exhausted: one row for each limit that is known, the one that is reached first
+ * before the others, then by the share that is used.  The report has its kinds and sums of growth
  * already.  0 or -ENOMEM.
  */
 int lt_headroom_build(const struct lt_report_input *input, struct lt_arena *arena,

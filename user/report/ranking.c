@@ -81,14 +81,14 @@ static int compare_in_turns(const void *left, const void *right)
 	return order ? order : by_unit(a, b);
 }
 
-/* The sites of a listing that hold most. */
-static void mark_largest(struct lt_ranked *ranking, size_t count, uint8_t listing)
+/* The sites of a listing that hold most of the alive ones, each a tenth of them at least. */
+static void mark_largest(struct lt_ranked *ranking, size_t count, uint8_t listing, uint64_t alive)
 {
 	struct lt_ranked *largest[FILLERS] = { NULL }, *one;
 
 	for (size_t i = 0; i < count; i++) {
 		if (lt_kind_infos[ranking[i].kind].listing != listing ||
-		    !ranking[i].site->live_count)
+		    !ranking[i].site->live_count || ranking[i].site->live_count < alive / 10)
 			continue;
 		one = &ranking[i];
 		for (size_t at = 0; at < FILLERS && one; at++)
@@ -109,9 +109,9 @@ static void mark_fills(const struct lt_report_input *input, struct lt_ranked *ra
 
 	for (size_t i = 0; i < count; i++)
 		alive[lt_kind_infos[ranking[i].kind].listing] += ranking[i].site->live_count;
-	for (uint8_t listing = LT_LISTING_NOWHERE + 1; listing < LT_LISTINGS; listing++)
-		if (lt_headroom_fills(input, listing, alive[listing]))
-			mark_largest(ranking, count, listing);
+	for (int listing = LT_LISTING_NOWHERE + 1; listing < LT_LISTINGS; listing++)
+		if (lt_headroom_fills(input, (uint8_t)listing, alive[listing]))
+			mark_largest(ranking, count, (uint8_t)listing, alive[listing]);
 }
 
 int lt_ranking_make(const struct lt_report_input *input, struct lt_ranked **ranking, size_t *count)

@@ -16,10 +16,11 @@ struct lt_ranked {
 /*
  * All sites of the model: gravest verdict first, then the fastest growth, then most alive.  Bytes do
  * not compare with numbers of things, so that of one verdict, these two take turns: the fastest
- * leak of sockets is told no later than the second of memory.  Of one verdict, what fills a limit
- * comes first, and what has nothing alive last; and what fills a limit that is nearly full is before
- * all that alarms nobody, for once it is full, nothing can grow and give an alarm.  *ranking is the caller's to free;
- * 0 or -ENOMEM.
+ * leak of sockets is told no later than the second of memory.
+ *
+ * Of one verdict, what fills a limit that is nearly full comes first, and what has nothing alive
+ * last.  What fills a limit is also before all that alarms nobody: once the limit is full nothing
+ * grows, and so no verdict is grave.  *ranking is the caller's to free; 0 or -ENOMEM.
  */
 int lt_ranking_make(const struct lt_report_input *input, struct lt_ranked **ranking, size_t *count);
 /* How many of them are shown. */

@@ -43,19 +43,18 @@ static const char *const beginnings[] = {
 
 /* Loops that run bytecode, by what their authors or a perf map call them. */
 static const char *const interpreters[] = {
-	"_PyEval_EvalFrameDefault", /* CPython, Python/ceval.c */
-	"PyEval_EvalFrameEx",       /* before 3.6 */
-	/* V8's builtins, in the program itself and in perf maps */
-	"Builtins_InterpreterEntryTrampoline", "Builtin:InterpreterEntryTrampoline",
-	"BytecodeHandler",                   /* V8, in perf maps ("BytecodeHandler:Ldar") */
-	"rb_vm_exec",                        /* Ruby, vm.c */
-	"vm_exec",                           /* the same, static */
-	"vm_exec_core",                      /* Ruby, vm_exec.c */
-	"Perl_runops_standard",              /* Perl, run.c */
-	"Perl_runops_debug", "luaV_execute", /* Lua, lvm.c */
-	"execute_ex",                        /* PHP, Zend/zend_vm_execute.h */
-	"Interpreter",                       /* HotSpot, in perf maps */
-	"BytecodeInterpreter::run",          /* HotSpot Zero */
+	"_PyEval_EvalFrameDefault",            /* CPython, Python/ceval.c */
+	"PyEval_EvalFrameEx",                  /* before 3.6 */
+	"Builtins_InterpreterEntryTrampoline", /* V8, in the program itself ... */
+	"Builtin:InterpreterEntryTrampoline",  /* ... and in perf maps */
+	"rb_vm_exec",                          /* Ruby, vm.c */
+	"vm_exec",                             /* the same, static */
+	"vm_exec_core",                        /* Ruby, vm_exec.c */
+	"Perl_runops_standard",                /* Perl, run.c */
+	"Perl_runops_debug",
+	"luaV_execute", /* Lua, lvm.c */
+	"execute_ex",   /* PHP, Zend/zend_vm_execute.h */
+	"Interpreter",  /* HotSpot, in perf maps */
 };
 
 struct name {
@@ -131,7 +130,7 @@ bool lt_role_is_interpreter(const struct lt_report_frame *frame)
 		size_t len = strlen(interpreters[i]);
 
 		if (!strncmp(frame->function, interpreters[i], len) &&
-		    strchr(".(:", frame->function[len])) /* or its end */
+		    strchr(".(", frame->function[len])) /* or its end */
 			return true;
 	}
 	return false;

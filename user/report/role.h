@@ -11,7 +11,7 @@ bool lt_role_is_wrapper(const struct lt_report_frame *frame);
 bool lt_role_is_beginning(const struct lt_report_frame *frame);
 /* Of the C library, by its file: whatever it does, somebody else asked for. */
 bool lt_role_is_libc(const struct lt_report_frame *frame);
-/* What runs the program's own language: below it, every site of the program has the same callers. */
+/* What runs the program's own language: below it, every site of a program has the same callers. */
 bool lt_role_is_interpreter(const struct lt_report_frame *frame);
 
 #endif

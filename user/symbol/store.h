@@ -53,7 +53,7 @@ int lt_symbol_store_symbol(const struct lt_symbol_store *store, uint64_t pc,
 uint64_t lt_symbol_store_stable_id(const struct lt_symbol_store *store, const uint64_t *frames,
 				   size_t count);
 
-/* The address to look up for a frame: a return address names the call before it (TRAPS 22). */
+/* The address to look up for a frame: a return address names the call before it. */
 static inline uint64_t lt_symbol_lookup_pc(uint64_t frame)
 {
 	return frame ? frame - 1 : 0;

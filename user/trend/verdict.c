@@ -32,7 +32,8 @@
 #define UNKNOWN_SHARE_MAX 0.5  /* unknown releases per survivor, second half of the window */
 #define REPLACED_LIVE_MAX 8    /* blocks of a growing array: few */
 #define PACED_MAX         8    /* survivors per connection or thread more at once */
-#define PACE_P_MAX        0.05 /* of the rise of those: may be in doubt, it accuses nobody */
+#define RISE_POINTS       17   /* a level up: the window, and how old its survivors may be */
+#define ATTACH_POINTS     1    /* what there was at the attach */
 #define YOUNG_POINTS_MIN  8
 #define S_PER_HOUR        3600.0
 
@@ -48,7 +49,7 @@ struct window {
 	uint64_t matured, released; /* survivors: came in the window, released in it */
 	uint64_t ever_matured, ever_released;
 	uint64_t unknown; /* unknown releases in the second half */
-	double pace;      /* how many more connections and threads per block; not for their own */
+	double rise;      /* how many more connections and threads at once; not for their own */
 	double exposure;  /* windows lived through by the window's survivors */
 	double survival;
 	uint64_t live_count;
@@ -63,7 +64,7 @@ struct window {
 struct test {
 	unsigned int levels; /* with a whole window after the attach */
 	struct lt_rising rising;
-	double pace[LT_HISTORY_LEVELS]; /* more connections and threads, per block */
+	double rise[LT_HISTORY_LEVELS]; /* more connections and threads at once */
 	double threshold;               /* what is significant among all sites */
 	double adjustment; /* from a p-value to the rate of false discoveries at which it would be
 			    */
@@ -322,10 +323,10 @@ static bool is_burst(const struct window *window)
 	return quiet > QUIET_BLOCKS_MAX || !recent;
 }
 
-/* A pool keeps one for each that was there at once, be they from a leak or load. */
+/* A pool keeps some for each connection or thread that was there at once. */
 static bool is_paced(const struct window *window)
 {
-	return (double)window->matured <= PACED_MAX * BLOCKS * window->pace;
+	return (double)window->matured <= PACED_MAX * window->rise;
 }
 
 /* In the order asked; who passes them all leaks. */
@@ -444,7 +445,7 @@ static struct lt_evidence judge_site(const struct lt_verdict_context *context,
 		struct window window = look(context, input, significant ? level : test->levels - 1);
 		struct lt_evidence found;
 
-		window.pace = input->listed ? 0 : test->pace[window.level];
+		window.rise = input->listed ? 0 : test->rise[window.level];
 		found = judge_window(context, &window, significant);
 		if (found.verdict == LT_VERDICT_LEAKING && has_finished(context, input, &window)) {
 			found.verdict = LT_VERDICT_STABLE;
@@ -529,22 +530,46 @@ static int find_threshold(struct test *test, const double *lowest, size_t family
 	return 0;
 }
 
-/*
- * How many more connections and threads there are, by sites that release old ones.  From the past
- * alone, not from the verdicts, which may be others from look to look.
- */
-static void find_pace(const struct lt_verdict_context *context,
-		      const struct lt_verdict_input *inputs, size_t count, struct test *test)
+static double highest(const double *values, size_t from, size_t to)
 {
-	for (size_t i = 0; i < count; i++) {
-		for (unsigned int level = 0; inputs[i].listed && level < test->levels; level++) {
-			struct window window = look(context, &inputs[i], level);
+	double most = 0;
 
-			if (turns_over(&window) && !is_flat(window.minima) &&
-			    lt_robust_rising_in(&test->rising, window.minima) <= PACE_P_MAX)
-				test->pace[level] += fmax(window.slope.median, 0);
-		}
+	for (size_t i = from; i < to; i++)
+		most = fmax(most, values[i]);
+	return most;
+}
+
+/*
+ * By how many the connections and threads came to be more than ever before: so many does a pool
+ * make.  Of sites that release old ones, or may yet; over the window and the time in which its
+ * survivors came.  From the past alone: a verdict may be another at the next look.
+ */
+static double find_rise(const struct lt_verdict_context *context,
+			const struct lt_verdict_input *inputs, size_t count, unsigned int level)
+{
+	/* A level up, the points reach back far enough. */
+	unsigned int coarser = level + 1 < LT_HISTORY_LEVELS ? level + 1 : level;
+	double there[LT_HISTORY_POINTS] = { 0 };
+	size_t most = 0, start;
+
+	for (size_t i = 0; i < count; i++) {
+		struct lt_point points[LT_HISTORY_POINTS];
+		struct window window;
+		size_t made;
+
+		if (!inputs[i].listed)
+			continue;
+		window = look(context, &inputs[i], level);
+		if (!turns_over(&window) && !has_few(&window))
+			continue;
+		/* As many of all sites, but none of one that is new since the last sample. */
+		made = lt_history_points(inputs[i].history, coarser, points);
+		most = made > most ? made : most;
+		for (size_t at = 0; at < made; at++)
+			there[at] += (double)points[at].live_size_min;
 	}
+	start = most > RISE_POINTS + ATTACH_POINTS ? most - RISE_POINTS : ATTACH_POINTS;
+	return fmax(highest(there, start, most) - highest(there, 0, start), 0);
 }
 
 int lt_verdict_judge(const struct lt_verdict_context *context,
@@ -564,7 +589,8 @@ int lt_verdict_judge(const struct lt_verdict_context *context,
 	err = find_threshold(&test, lowest, family);
 	if (err)
 		return err;
-	find_pace(context, inputs, count, &test);
+	for (unsigned int level = 0; level < test.levels; level++)
+		test.rise[level] = find_rise(context, inputs, count, level);
 	for (size_t i = 0; i < count; i++)
 		evidence[i] = test.levels ? no_evidence(LT_VERDICT_STABLE, LT_REASON_NO_GROWTH)
 					  : judge_young(&inputs[i]);
@@ -603,8 +629,8 @@ const char *lt_reason_text(enum lt_reason reason)
 		[LT_REASON_LOSS] = "releases may have been lost",
 		[LT_REASON_REPLACED] =
 			"bytes grow while blocks are replaced: a growing array or table",
-		[LT_REASON_PACED] = "grows while connections or threads do, whose old ones are "
-				    "released: one of them each, or load",
+		[LT_REASON_PACED] =
+			"grows while connections or threads do: some for each of them, or load",
 		[LT_REASON_PLATEAU] = "survivors accumulate and are not released",
 	};
 

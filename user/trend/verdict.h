@@ -34,7 +34,7 @@ enum lt_reason {
 	LT_REASON_PRE_ATTACH, /* memory from before the attach is being released as fast */
 	LT_REASON_LOSS,       /* releases may have been lost */
 	LT_REASON_REPLACED,   /* bytes grow while blocks are replaced: a growing array or table */
-	LT_REASON_PACED,      /* no faster than connections or threads, whose old ones go: a pool */
+	LT_REASON_PACED,      /* slowly, beside ever more connections or threads: a pool */
 	LT_REASON_PLATEAU,    /* leaking: survivors accumulate and are not released */
 };
 

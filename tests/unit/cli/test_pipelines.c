@@ -110,6 +110,17 @@ static int release(struct fixture *fixture, uint32_t process, uint64_t id)
 						 .release = { .id = id } });
 }
 
+/* A thread's: 8 MiB of addresses. */
+static int map_stack(struct fixture *fixture, uint32_t process)
+{
+	return send(fixture, &(struct lt_event){ .type = LT_EVENT_ACQUIRE,
+						 .kind = LT_KIND_MMAP,
+						 .flags = LT_WIRE_CLASS_FLAG(LT_RANGE_STACK),
+						 .tgid = process,
+						 .time_ns = 2 * S,
+						 .acquire = { 0x7f0000000000, 8 << 20, 1 } });
+}
+
 static int module(struct fixture *fixture, uint32_t process, const char *path)
 {
 	return send(fixture, &(struct lt_event){ .type = LT_EVENT_MODULE,
@@ -207,6 +218,7 @@ static void who_is_gone_is_summed_up(void **state)
 		assert_int_equal(release(fixture, process, 0x1000), 0);
 		assert_int_equal(release(fixture, process, 0x3000), 0);
 	}
+	assert_int_equal(map_stack(fixture, 3), 0); /* a resource, but no memory */
 	/* One with a last report of its own ... */
 	assert_int_equal(report(fixture, 2, true), 0);
 	assert_int_equal(plain(fixture, LT_EVENT_GONE, 2), 0);
@@ -221,7 +233,7 @@ static void who_is_gone_is_summed_up(void **state)
 	assert_int_equal(fixture->round_count, 2);
 	assert_false(rounds[1].leaver);
 	assert_true(rounds[1].several);
-	assert_memory_equal(&rounds[1].ended, (&(struct lt_ended_summary){ 2, 4, 2, 2, 10, 2 }),
+	assert_memory_equal(&rounds[1].ended, (&(struct lt_ended_summary){ 2, 5, 2, 3, 10, 2 }),
 			    sizeof(rounds[1].ended));
 	assert_int_equal(plain(fixture, LT_EVENT_SAMPLE, 2), -EBADMSG);
 }

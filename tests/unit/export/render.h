@@ -9,7 +9,7 @@
 static inline char *render(const struct lt_report *report, bool color, bool verbose,
 			   unsigned int columns)
 {
-	struct lt_text_style style = { color, verbose, columns };
+	struct lt_text_style style = { .color = color, .verbose = verbose, .columns = columns };
 	struct lt_buf out = { 0 };
 
 	lt_export_text(report, &style, &out);

@@ -112,7 +112,7 @@ static inline struct lt_report sample_report(void)
 			    .divided = true,
 			    .maps_tracked = true },
 		.live_bytes = 12 << 20,
-		.kinds = { { 5, 1262, 12 << 20, 5.2 * MIB } },
+		.kinds = { { 5, 1262, 12 << 20, 5.2 * MIB, 0 } },
 		.growth_per_hour = 6 * MIB,
 		.leaking_growth_per_hour = 5.2 * MIB,
 		.leaking_memory_per_hour = 5.2 * MIB,
@@ -282,14 +282,14 @@ static inline struct lt_report service_report(void)
 {
 	struct lt_report report = sample_report();
 
-	report.kinds[0] = (struct lt_report_kind){ 4, 429, 10 << 20, 4 * MIB };
+	report.kinds[0] = (struct lt_report_kind){ 4, 429, 10 << 20, 4 * MIB, 0 };
 	for (size_t i = 0; i < LT_KINDS; i++) {
 		if (lt_kind_infos[i].value == LT_KIND_SOCKET)
-			report.kinds[i] = (struct lt_report_kind){ 2, 439, 439, 34 };
+			report.kinds[i] = (struct lt_report_kind){ 2, 439, 439, 34, 0 };
 		if (lt_kind_infos[i].value == LT_KIND_FD)
-			report.kinds[i] = (struct lt_report_kind){ 1, 96, 96, 0 };
+			report.kinds[i] = (struct lt_report_kind){ 1, 96, 96, 0, 0 };
 		if (lt_kind_infos[i].value == LT_KIND_THREAD)
-			report.kinds[i] = (struct lt_report_kind){ 1, 412, 412, 1.2 };
+			report.kinds[i] = (struct lt_report_kind){ 1, 412, 412, 1.2, 0 };
 	}
 	report.listings[LT_LISTING_DESCRIPTORS] = (struct lt_model_listing){
 		.taken = true, .listed = 535, .tracked = 535, .before = 96

@@ -111,6 +111,36 @@ static void json_says_what_resources_are(void **state)
 	expect_valid_utf8(&out);
 }
 
+static void json_at_a_limit(void **state)
+{
+	struct lt_report_site site = service_sites[4];
+	struct lt_report report = service_report();
+	_lt_buf_ struct lt_buf out = { 0 };
+
+	lt_export_json(&report, &out);
+	expect(&out, "\"finding\":0,\"fills\":false,");
+	lt_buf_clear(&out);
+	site.fills = report.exhausted = true;
+	report.sites = &site;
+	report.site_count = 1;
+	lt_export_json(&report, &out);
+	expect(&out, "\"finding\":null,\"fills\":true,");
+	expect(&out, "],\"exhausted\":true,\"listings\":");
+}
+
+/* 0 would be said of one that ended well. */
+static void json_of_an_unknown_status(void **state)
+{
+	struct lt_report report = sample_report();
+	_lt_buf_ struct lt_buf out = { 0 };
+
+	report.final = true;
+	report.end_reason = LT_END_EXITED;
+	report.end_status = -1;
+	lt_export_json(&report, &out);
+	expect(&out, "\"end\":{\"reason\":\"exited\",\"status\":null}}\n");
+}
+
 static void json_of_nothing_new(void **state)
 {
 	struct lt_report_finding finding = { service_members, 2, NAN, false, NULL };
@@ -126,12 +156,13 @@ static void json_of_nothing_new(void **state)
 	lt_export_json(&report, &out);
 	expect(&out, "\"findings\":[{\"sites\":[0,2],\"correlation\":null,\"of_increases\":false,"
 		     "\"caller\":null}]");
-	expect(&out, "\"seconds_left\":null}],\"listings\":");
+	expect(&out, "\"seconds_left\":null}],\"exhausted\":false,\"listings\":");
 	expect(&out, "\"threads\":null}");
 	lt_buf_clear(&out);
 	report = sample_report();
 	lt_export_json(&report, &out);
-	expect(&out, "\"findings\":[],\"headroom\":[],\"listings\":{\"descriptors\":null,"
+	expect(&out, "\"findings\":[],\"headroom\":[],\"exhausted\":false,\"listings\":{"
+		     "\"descriptors\":null,"
 		     "\"threads\":null},");
 }
 
@@ -365,9 +396,10 @@ static struct lt_total total_of(const struct lt_total_process *processes, size_t
 		.interval_s = 10,
 		.process_count = count + 2,
 		.rss_growth_bytes = NAN,
-		.kinds = { { 5, 1262, 12 << 20, 3600 } },
+		.kinds = { { 5, 1262, 12 << 20, 3600, 0 } },
 		.growth_per_hour = 3600,
 		.leaking_processes = 1,
+		.exhausted_processes = 1,
 		.verdict_counts = { [LT_VERDICT_LEAKING] = 2 },
 		.ended = { 200, 5000, 4990, 10, 1024, 4 },
 		.collector_cpu_ns = 2500000000,
@@ -379,9 +411,19 @@ static struct lt_total total_of(const struct lt_total_process *processes, size_t
 static void json_has_the_total(void **state)
 {
 	static const struct lt_total_process processes[] = {
-		{ 4242, 7, 4200, "ng\x1b[31minx\xff", 61 << 20, 100, 3600, 1800, true,
-		  LT_VERDICT_LEAKING, 2 },
-		{ 5, 5, 0, "", 0, 0, NAN, 0, false, 0, 0 },
+		{ 4242,
+		  7,
+		  4200,
+		  "ng\x1b[31minx\xff",
+		  61 << 20,
+		  100,
+		  3600,
+		  1800,
+		  true,
+		  LT_VERDICT_LEAKING,
+		  2,
+		  { { 1, 2, 100, 1800, 3600 } } },
+		{ 5, 5, 0, "", 0, 0, NAN, 0, false, 0, 0, { { 0 } } },
 	};
 	struct lt_total total = total_of(processes, 2);
 	_lt_buf_ struct lt_buf out = { 0 };
@@ -389,7 +431,8 @@ static void json_has_the_total(void **state)
 	lt_export_json_total(&total, &out);
 	expect(&out, "{\"type\":\"total\",\"schema\":1,\"final\":true,\"sequence\":3,"
 		     "\"time\":1763666794.25,\"interval_s\":10,\"elapsed_s\":252,\"session\":4242,"
-		     "\"process_count\":4,\"leaking_processes\":1,\"rss_bytes\":null,"
+		     "\"process_count\":4,\"leaking_processes\":1,\"exhausted_processes\":1,\"rss_"
+		     "bytes\":null,"
 		     "\"rss_growth_bytes\":null,\"growth_bytes_per_hour\":3600,");
 	expect(&out, "\"unknown_released\":0,\"kinds\":{\"heap\":{\"sites\":5,\"live_count\":1262,"
 		     "\"live_bytes\":12582912,\"leaking_per_hour\":3600},");
@@ -399,10 +442,15 @@ static void json_has_the_total(void **state)
 	       "\"processes\":[{\"pid\":4242,\"ns_pid\":7,\"parent_pid\":4200,"
 	       "\"comm\":\"ng\\u001b[31minx\xef\xbf\xbd\",\"verdict\":\"leaking\",\"leaking\":2,"
 	       "\"rss_bytes\":63963136,\"live_bytes\":100,\"growth_bytes_per_hour\":3600,"
-	       "\"leaking_growth_bytes_per_hour\":1800},{\"pid\":5,\"ns_pid\":5,"
-	       "\"parent_pid\":null,\"comm\":null,\"verdict\":null,\"leaking\":0,"
-	       "\"rss_bytes\":null,\"live_bytes\":0,\"growth_bytes_per_hour\":null,"
-	       "\"leaking_growth_bytes_per_hour\":0}],\"other_processes\":2,"
+	       "\"leaking_growth_bytes_per_hour\":1800,\"kinds\":{\"heap\":{\"sites\":1,"
+	       "\"live_count\":2,\"live_bytes\":100,\"leaking_per_hour\":1800},");
+	expect(&out, "\"stack\":{\"sites\":0,\"live_count\":0,\"live_bytes\":0,"
+		     "\"leaking_per_hour\":0}}},{\"pid\":5,\"ns_pid\":5,"
+		     "\"parent_pid\":null,\"comm\":null,\"verdict\":null,\"leaking\":0,"
+		     "\"rss_bytes\":null,\"live_bytes\":0,\"growth_bytes_per_hour\":null,"
+		     "\"leaking_growth_bytes_per_hour\":0,\"kinds\":{");
+	expect(&out,
+	       "\"leaking_per_hour\":0}}}],\"other_processes\":2,"
 	       "\"ended\":{\"processes\":200,\"acquired_count\":5000,\"released_count\":4990,"
 	       "\"unknown_released\":4,\"live_at_end_count\":10,\"live_at_end_bytes\":1024}}\n");
 	expect_valid_utf8(&out);
@@ -509,6 +557,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_has_the_schema),
 		cmocka_unit_test(json_says_what_resources_are),
+		cmocka_unit_test(json_at_a_limit),
+		cmocka_unit_test(json_of_an_unknown_status),
 		cmocka_unit_test(json_of_nothing_new),
 		cmocka_unit_test(prometheus_has_limits),
 		cmocka_unit_test(the_unknown_is_null),

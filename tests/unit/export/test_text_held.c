@@ -27,7 +27,7 @@ static void says_what_lives(void **state)
 	memset(report.kinds, 0, sizeof(report.kinds));
 	for (size_t i = 0; i < LT_KINDS; i++)
 		if (lt_kind_infos[i].value == LT_KIND_FD || lt_kind_infos[i].value == LT_KIND_STACK)
-			report.kinds[i] = (struct lt_report_kind){ 1, 1, 8 << 20, 0 };
+			report.kinds[i] = (struct lt_report_kind){ 1, 1, 8 << 20, 0, 0 };
 	text = render(&report, false, false, 200);
 	expect(text, "; tracked live 1 descriptor, 8.0 MiB in 1 thread stack\n");
 	free(text);
@@ -65,7 +65,7 @@ static void says_how_listings_agree(void **state)
 		  { .taken = true, .listed = 447, .tracked = 447 },
 		  { .taken = true, .listed = 414, .tracked = 414 },
 		  false,
-		  "descriptors 447 and threads 414, as the kernel lists them\n" },
+		  "descriptors 447 and threads 414, as the kernel listed them\n" },
 		/* The first look finds what was there, and takes it in. */
 		{ 31,
 		  1,
@@ -73,26 +73,26 @@ static void says_how_listings_agree(void **state)
 		  { .taken = true, .listed = 1, .tracked = 1, .before = 1 },
 		  false,
 		  "descriptors 31 (all from before the attach) and threads 1 (from before the "
-		  "attach), as the kernel lists them\n" },
+		  "attach), as the kernel listed them\n" },
 		{ 447,
 		  7,
 		  { .taken = true, .listed = 447, .tracked = 447, .before = 31 },
 		  { .taken = false },
 		  true,
-		  "descriptors 447 (31 from before the attach), as the kernel lists them\n" },
+		  "descriptors 447 (31 from before the attach), as the kernel listed them\n" },
 		{ 447,
 		  414,
 		  { .taken = true, .listed = 449, .tracked = 447, .unknown = 2 },
 		  { .taken = true, .listed = 414, .tracked = 414 },
 		  false,
 		  "descriptors 447, 2 more that the kernel lists are looked at again; threads "
-		  "414, as the kernel lists them\n" },
+		  "414, as the kernel listed them\n" },
 		{ 447,
 		  414,
 		  { .taken = true, .listed = 447, .tracked = 447 },
 		  { .taken = true, .listed = 413, .tracked = 414, .vanished = 1 },
 		  true,
-		  "descriptors 447, as the kernel lists them; threads 414, 1 that the kernel does "
+		  "descriptors 447, as the kernel listed them; threads 414, 1 that the kernel does "
 		  "not list came too late for another look\n" },
 		{ 449,
 		  413,
@@ -106,20 +106,28 @@ static void says_how_listings_agree(void **state)
 		  false,
 		  "descriptors 449, 1 more that the kernel lists and 1 that it does not are "
 		  "looked at again, 2 that came unseen were set right; threads 413, as the kernel "
-		  "lists them, 3 that came and 1 that went unseen were set right\n" },
+		  "listed them, 3 that came and 1 that went unseen were set right\n" },
 		{ 7,
 		  413,
 		  { .taken = false },
 		  { .taken = true, .listed = 413, .tracked = 413, .went = 1 },
 		  false,
-		  "threads 413, as the kernel lists them, 1 that went unseen was set right\n" },
+		  "threads 413, as the kernel listed them, 1 that went unseen was set right\n" },
 		/* What came or went since the kernel was asked is no difference. */
-		{ 450,
+		{ 520,
 		  410,
-		  { .taken = true, .listed = 447, .tracked = 447 },
+		  { .taken = true, .listed = 513, .tracked = 513 },
+		  { .taken = true, .listed = 414, .tracked = 414, .before = 1 },
+		  false,
+		  "descriptors 520 (513 listed by the kernel just before); threads 410 (1 from "
+		  "before the attach; 414 listed by the kernel just before)\n" },
+		{ 520,
+		  414,
+		  { .taken = true, .listed = 513, .tracked = 512, .unknown = 1 },
 		  { .taken = true, .listed = 414, .tracked = 414 },
 		  false,
-		  "descriptors 450 and threads 410, as the kernel lists them\n" },
+		  "descriptors 520 (513 listed by the kernel just before), 1 more that the kernel "
+		  "lists is looked at again; threads 414, as the kernel listed them\n" },
 		/* What happens as it is asked cannot be told. */
 		{ 445,
 		  415,
@@ -147,12 +155,41 @@ static void says_how_listings_agree(void **state)
 	}
 }
 
+/* The latest look at what is gone is as old as an interval may be. */
+static void the_last_look_may_be_old(void **state)
+{
+	static const uint32_t ends[] = { LT_END_EXITED, LT_END_KILLED, LT_END_EXEC,
+					 LT_END_TRUNCATED };
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		struct lt_report report = service_report();
+		char *text;
+
+		report.final = true;
+		report.end_reason = ends[i];
+		set_alive(&report, 520, 7);
+		report.listings[LT_LISTING_DESCRIPTORS] = (struct lt_model_listing){
+			.taken = true, .listed = 494, .tracked = 493, .unknown = 1, .before = 3
+		};
+		report.listings[LT_LISTING_THREADS] =
+			(struct lt_model_listing){ .taken = true, .listed = 7, .tracked = 7 };
+		text = render(&report, false, false, 250);
+		expect(text, "\ndescriptors 520 (3 from before the attach) and threads 7\n");
+		free(text);
+		report.listings[LT_LISTING_THREADS].came = 2;
+		text = render(&report, false, false, 250);
+		expect(text, "\ndescriptors 520 (3 from before the attach); threads 7, 2 that came "
+			     "unseen were set right\n");
+		free(text);
+	}
+}
+
 static void nobody_looked(void **state)
 {
 	struct lt_report report = sample_report();
 	char *text = render(&report, false, true, 200);
 
-	assert_null(strstr(text, "as the kernel lists"));
+	assert_null(strstr(text, "the kernel list"));
 	assert_null(strstr(text, "RLIMIT"));
 	free(text);
 }
@@ -200,6 +237,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_what_lives),
 		cmocka_unit_test(says_how_listings_agree),
+		cmocka_unit_test(the_last_look_may_be_old),
 		cmocka_unit_test(nobody_looked),
 		cmocka_unit_test(limits_that_are_near),
 	};

@@ -17,8 +17,9 @@ static void findings_stand_together(void **state)
 	struct lt_report report = service_report();
 	char *text = render(&report, false, false, 200), *first, *second, *third, *alone;
 
-	expect(text, "\n\ntogether: 436 sockets, 412 threads, 6.0 MiB heap: same caller "
-		     "connection_open (server.c:88), rising in step (correlation 1.00 of their "
+	expect(text, "\n\ntogether: 436 sockets (412 to 10.0.0.5:5432), 412 threads, 6.0 MiB heap: "
+		     "same caller connection_open (server.c:88), rising in step (correlation 1.00 "
+		     "of their "
 		     "increases)\n\n#1 LEAKING socket");
 	first = strstr(text, "\n#1 LEAKING socket  +34/h (31 to 37)  436 sockets\n   together with "
 			     "#3, #4; all 400 ");
@@ -46,6 +47,8 @@ static void findings_without_a_caller(void **state)
 
 	memcpy(sites, service_sites, sizeof(sites));
 	sites[0].live_count = 1;
+	sites[0].groups = service_sockets + 2; /* that have nothing in common but their type */
+	sites[0].group_count = 1;
 	report.sites = sites;
 	report.site_count = 3;
 	report.findings = &finding;
@@ -58,6 +61,14 @@ static void findings_without_a_caller(void **state)
 	text = render(&report, false, false, 200);
 	expect(text, "threads: same caller app+0x1234, rising in step\n");
 	free(text);
+	/* As many as there are sockets. */
+	sites[0].live_count = 412;
+	sites[0].groups = service_sockets;
+	text = render(&report, false, false, 200);
+	expect(text, "together: 412 sockets to 10.0.0.5:5432, 412 threads: same");
+	free(text);
+	sites[0].live_count = 1;
+	sites[0].group_count = 0;
 	/* Two of one kind are one number. */
 	sites[2].kind = "socket";
 	text = render(&report, false, false, 200);
@@ -98,6 +109,58 @@ static void says_what_resources_are(void **state)
 		     "   1 file: /etc/passwd\n"
 		     "   4 descriptors\n"
 		     "     … from before the attach\n");
+	free(text);
+}
+
+/* pipe() makes two. */
+static void a_pipe_has_two_descriptors(void **state)
+{
+	struct lt_report_group group = { "pipe", "", "", 118, NULL, 0, NAN };
+	struct lt_report_site site = service_sites[4];
+	struct lt_report report = service_report();
+	char *text;
+
+	site.groups = &group;
+	site.group_count = 1;
+	report.finding_count = 0;
+	report.sites = &site;
+	report.site_count = 1;
+	text = render(&report, false, true, 120);
+	expect(text, "\n   118 pipe descriptors\n");
+	free(text);
+	group.count = 1;
+	text = render(&report, false, true, 120);
+	expect(text, "\n   1 pipe descriptor\n");
+	free(text);
+}
+
+/* What fills a limit is told like what leaks: it cannot grow any more, and so has no verdict. */
+static void what_fills_a_limit_is_shown(void **state)
+{
+	struct lt_report_site sites[2] = { service_sites[4], service_sites[0] };
+	struct lt_report report = service_report();
+	char *text;
+
+	report.finding_count = 0;
+	report.sites = sites;
+	report.site_count = 2;
+	sites[0].frames = service_open;
+	sites[0].frame_count = 3;
+	sites[0].stack_end = "";
+	sites[1].finding = 0;
+	text = render(&report, false, false, 120);
+	expect(text, "\n#1 stable fd  96 descriptors  connection_open");
+	assert_null(strstr(text, "eventfd"));
+	assert_null(strstr(text, "nearly full"));
+	free(text);
+	sites[0].fills = sites[1].fills = true;
+	text = render(&report, false, false, 120);
+	expect(text, "\n#1 stable fd  0/h  96 descriptors\n   no significant growth; one of the "
+		     "largest at a limit that is nearly full\n   88 files in /var");
+	expect(text, "\n   1 eventfd, 1 min old\n");
+	expect(text, "\n     #0 __socket ");
+	/* Of what leaks the limit's line tells it. */
+	expect(text, "   all 400 sockets that reached");
 	free(text);
 }
 
@@ -185,10 +248,18 @@ static void threads_that_nobody_joins(void **state)
 	};
 	struct lt_report_site sites[2] = { service_sites[1], service_sites[2] };
 	struct lt_report report = service_report();
+	struct lt_report_kind *threads = NULL;
 	char *text;
 
+	for (size_t i = 0; i < LT_KINDS; i++)
+		if (lt_kind_infos[i].value == LT_KIND_THREAD)
+			threads = &report.kinds[i];
 	report.sites = sites;
 	report.site_count = 2;
+	/* 100 stacks of 8 MiB, of which the threads that live and the cache may use so many. */
+	sites[0].live_count = 100;
+	sites[0].live_size = UINT64_C(800) << 20;
+	threads->live_count = 94;
 	sites[0].kind = "stack";
 	sites[0].frames = service_open; /* through libc, from the same call */
 	sites[0].frame_count = 3;
@@ -199,10 +270,34 @@ static void threads_that_nobody_joins(void **state)
 	assert_null(strstr(text, stacks));
 	free(text);
 
-	sites[1].evidence.verdict = LT_VERDICT_LEAKING; /* they run, all of them */
+	threads->live_count = 95; /* the cache holds 5 */
 	text = render(&report, false, false, 120);
 	expect(text, stacks);
 	assert_null(strstr(text, never));
+	free(text);
+	threads->live_count = 2000; /* elsewhere, most of them */
+	text = render(&report, false, false, 120);
+	expect(text, stacks);
+	free(text);
+	threads->live_count = 0;
+	sites[0].live_size = 40 << 20; /* small ones: all may be in the cache */
+	text = render(&report, false, false, 120);
+	expect(text, stacks);
+	free(text);
+	sites[0].live_size += 4096;
+	text = render(&report, false, false, 120);
+	expect(text, never);
+	free(text);
+
+	sites[1].evidence.verdict = LT_VERDICT_LEAKING; /* they run, all of them */
+	text = render(&report, false, false, 120);
+	expect(text, "\n   thread stacks: of threads that run (#2)\n");
+	assert_null(strstr(text, never));
+	assert_null(strstr(text, stacks));
+	free(text);
+	sites[1].evidence.verdict = LT_VERDICT_SUSPECT; /* nobody knows */
+	text = render(&report, false, false, 120);
+	expect(text, stacks);
 	free(text);
 
 	sites[1].evidence.verdict = LT_VERDICT_STABLE;
@@ -236,6 +331,8 @@ int main(void)
 		cmocka_unit_test(findings_stand_together),
 		cmocka_unit_test(findings_without_a_caller),
 		cmocka_unit_test(says_what_resources_are),
+		cmocka_unit_test(a_pipe_has_two_descriptors),
+		cmocka_unit_test(what_fills_a_limit_is_shown),
 		cmocka_unit_test(origins_read_well),
 		cmocka_unit_test(long_names_leave_room),
 		cmocka_unit_test(old_ones_that_went),

@@ -140,7 +140,7 @@ static void test_repeated_release(void **state)
 	assert_int_equal(lt_model_totals(model)->unknown_released, 2);
 }
 
-/* TRAPS 4: a failed realloc leaves no trace at all. */
+/* A failed realloc leaves no trace at all. */
 static void test_realloc_failed(void **state)
 {
 	struct lt_model *model = *state;

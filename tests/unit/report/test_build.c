@@ -194,8 +194,8 @@ static void never_observed_is_unknown(void **state)
 	lt_report_free(report);
 }
 
-/* Addresses that nobody touched fill no memory. */
-static void mappings_have_no_time_to_the_limit(void **state)
+/* Addresses fill no memory, pages do. */
+static void mappings_fill_memory_by_their_pages(void **state)
 {
 	static struct lt_evidence evidence[4];
 	struct scene *scene = *state;
@@ -214,7 +214,24 @@ static void mappings_have_no_time_to_the_limit(void **state)
 	assert_string_equal(report->sites[0].kind, "mmap");
 	assert_true(isnan(report->sites[0].seconds_to_limit));
 	assert_true(report->leaking_growth_per_hour == 4096);
-	assert_true(report->leaking_memory_per_hour == 0);
+	/* Nobody knows how much is resident: no time is better than a wrong one. */
+	assert_true(isnan(report->leaking_memory_per_hour));
+	assert_true(isnan(report->headroom[0].seconds_left));
+	lt_report_free(report);
+	scene->now.resident_count = LT_RESIDENT_COUNT;
+	scene->now.resident[LT_RESIDENT_MAPPED_PLAIN] = 1 << 19;
+	evidence[0] = (struct lt_evidence){ .verdict = LT_VERDICT_LEAKING, .growth_per_hour = 512 };
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_true(report->leaking_memory_per_hour == 2048 + 512);
+	assert_true(report->headroom[0].growth_per_hour == 2048 + 512);
+	assert_true(report->headroom[0].seconds_left == (2 << 20) / 2560.0 * 3600);
+	assert_true(report->sites[0].seconds_to_limit == (2 << 20) / 2048.0 * 3600);
+	lt_report_free(report);
+	/* None leaks: then it does not matter. */
+	scene->now.resident_count = 0;
+	evidence[3].verdict = LT_VERDICT_WARMING;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_true(report->leaking_memory_per_hour == 512);
 	lt_report_free(report);
 }
 
@@ -298,6 +315,9 @@ static void bytes_and_numbers_take_turns(void **state)
 	assert_true(report->leaking_memory_per_hour == (1 << 20) + 3000);
 	assert_true(report->kinds[kind_of(LT_KIND_HEAP)].leaking_per_hour == (1 << 20) + 3000);
 	assert_true(report->kinds[kind_of(LT_KIND_THREAD)].leaking_per_hour == 6);
+	assert_true(report->kinds[kind_of(LT_KIND_HEAP)].growth_per_hour == (1 << 20) + 3000);
+	assert_true(report->kinds[kind_of(LT_KIND_THREAD)].growth_per_hour == 6);
+	assert_true(isnan(report->kinds[kind_of(LT_KIND_STACK)].growth_per_hour));
 	assert_int_equal(report->kinds[kind_of(LT_KIND_SOCKET)].live_count, 1);
 	lt_report_free(report);
 }
@@ -375,6 +395,67 @@ static void limits_and_what_leaks_towards_them(void **state)
 	assert_string_equal(report->headroom[1].what, "descriptors");
 	assert_int_equal(report->headroom[1].used, 1);
 	assert_true(report->headroom[1].seconds_left == 7200);
+	lt_report_free(report);
+}
+
+/* A leak that has filled its limit stands still: it must be told all the same. */
+static void what_fills_a_limit_is_shown(void **state)
+{
+	struct lt_event_limit limits[LT_LIMITS] = { [LT_LIMIT_DESCRIPTORS] = { LT_LIMIT_DESCRIPTORS,
+									       0, 11 } };
+	struct scene *scene = *state;
+	struct lt_report *report;
+
+	for (uint64_t i = 0; i < 11; i++) /* sites 3 to 6: 5, 3, 2, 1 */
+		acquire_listed(scene, i % 2 ? LT_KIND_SOCKET : LT_KIND_FD, 10 + i,
+			       i % 2    ? 20
+			       : i < 6  ? 21
+			       : i < 10 ? 22
+					: 23);
+	scene->evidence[2].verdict = LT_VERDICT_WARMING;
+	scene->evidence[2].growth_per_hour = 1e9;
+	scene->evidence[3].verdict = scene->evidence[4].verdict = LT_VERDICT_STABLE;
+	scene->input.limits = limits;
+	scene->input.top = 4;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_true(report->exhausted);
+	assert_int_equal(report->sites[0].live_size, 2 << 20); /* leaking */
+	assert_false(report->sites[0].fills);
+	for (size_t i = 1; i < 4; i++) {
+		assert_string_not_equal(report->sites[i].kind, "heap");
+		assert_int_not_equal(report->sites[i].live_count, 1);
+		assert_true(report->sites[i].fills);
+	}
+	lt_report_free(report);
+	limits[LT_LIMIT_DESCRIPTORS].limit = 15; /* 73 % */
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_false(report->exhausted);
+	assert_int_equal(report->sites[1].live_size, 3 << 20); /* warming */
+	for (size_t i = 0; i < 4; i++)
+		assert_false(report->sites[i].fills);
+	lt_report_free(report);
+}
+
+/* What is over is told last of its verdict, however it grew. */
+static void nothing_alive_is_told_last(void **state)
+{
+	struct lt_event release = { .type = LT_EVENT_RELEASE,
+				    .kind = LT_KIND_HEAP,
+				    .time_ns = 120 * NS,
+				    .release = { .id = 3 } };
+	struct scene *scene = *state;
+	struct lt_report *report;
+
+	assert_int_equal(lt_model_apply(scene->model, &release), 0);
+	acquire_listed(scene, LT_KIND_FD, 7, 20);
+	scene->evidence[2].growth_per_hour = 1e9; /* stable, as that of 1 MiB and the descriptor */
+	scene->evidence[3] = scene->evidence[0];
+	scene->input.top = SITES_MAX;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_int_equal(report->site_count, 4);
+	assert_int_equal(report->sites[1].live_size, 1 << 20);
+	assert_string_equal(report->sites[2].kind, "fd");
+	assert_int_equal(report->sites[3].live_count, 0);
 	lt_report_free(report);
 }
 
@@ -531,7 +612,7 @@ int main(void)
 		TEST(ranks_and_sums),
 		TEST(numbers),
 		TEST(mappings_explain_growth_too),
-		TEST(mappings_have_no_time_to_the_limit),
+		TEST(mappings_fill_memory_by_their_pages),
 		TEST(a_born_process_has_another_number),
 		TEST(all_leaks_are_summed),
 		TEST(never_observed_is_unknown),
@@ -544,6 +625,8 @@ int main(void)
 		TEST(from_before_the_attach),
 		TEST(made_by_no_call_that_is_followed),
 		TEST(limits_and_what_leaks_towards_them),
+		TEST(what_fills_a_limit_is_shown),
+		TEST(nothing_alive_is_told_last),
 		TEST(what_rises_in_step_is_one_finding),
 	};
 

@@ -236,6 +236,91 @@ static void beginnings_are_no_callers(void **state)
 	}
 }
 
+/* Of a module, each; the line is 1. */
+static void stack_of(struct scene *scene, size_t at, const char *const frames[][2], uint32_t count,
+		     uint64_t leaf)
+{
+	for (uint32_t i = 0; i < count; i++)
+		scene->frames[at][i] = (struct lt_report_frame){
+			.function = i           ? frames[i][0]
+				    : leaf == 1 ? "first"
+						: "second",
+			.file = "",
+			.module = frames[i][1],
+			.build_id = "",
+			.offset = i ? i : leaf,
+		};
+	scene->shown[at].frame_count = count;
+}
+
+/* Whatever a program does in its own language, the interpreter's loop calls. */
+static void interpreters_are_no_callers(void **state)
+{
+	static const char python[] = "/usr/bin/python3.11", node[] = "/usr/bin/node";
+	static const struct {
+		const char *frames[FRAMES_MAX][2]; /* the leaf's name differs */
+		const char *caller;
+	} stacks[] = {
+		{ { { "", python },
+		    { "_PyEval_EvalFrameDefault", python },
+		    { "Py_RunMain", python } },
+		  NULL },
+		/* The loop's helpers, and who runs the interpreter. */
+		{ { { "", python },
+		    { "PyObject_Call", python },
+		    { "_PyEval_EvalFrameDefault.cold", python },
+		    { "PyRun_SimpleString", python },
+		    { "run_script", "/usr/bin/uwsgi" } },
+		  NULL },
+		/* What is written in C knows what it wants. */
+		{ { { "", "/lib/_db.so" },
+		    { "connection_open", "/lib/_db.so" },
+		    { "cfunction_call", python },
+		    { "_PyEval_EvalFrameDefault", python } },
+		  "connection_open" },
+		/* Unless it runs the loop again. */
+		{ { { "", python },
+		    { "_PyEval_EvalFrameDefault", python },
+		    { "timer_fired", "/lib/_loop.so" },
+		    { "_PyEval_EvalFrameDefault", python } },
+		  NULL },
+		{ { { "", node }, { "Builtins_InterpreterEntryTrampoline", node } }, NULL },
+		/* Compiled, and so it has a name; it is in no file, as is the loop. */
+		{ { { "", "" }, { "Pool::open", "" }, { "Interpreter", "" }, { "call_stub", "" } },
+		  "Pool::open" },
+	};
+	struct scene *scene = *state;
+
+	for (size_t i = 0; i < sizeof(stacks) / sizeof(stacks[0]); i++) {
+		size_t a = add(scene, 2, EVEN, 1, 0), b = add(scene, 0, EVEN, 1, 0);
+		const struct lt_report_finding *finding;
+		uint32_t count = 0;
+
+		while (count < FRAMES_MAX && stacks[i].frames[count][0])
+			count++;
+		stack_of(scene, a, stacks[i].frames, count, 1);
+		stack_of(scene, b, stacks[i].frames, count, 2);
+		finding = build(scene, stacks[i].caller != NULL);
+		if (stacks[i].caller)
+			assert_string_equal(finding->caller->function, stacks[i].caller);
+		teardown(state);
+		setup(state);
+	}
+}
+
+/* In step by their increases, they are one finding still, of no caller. */
+static void in_step_below_an_interpreter(void **state)
+{
+	static const char *const frames[][2] = { { "", "/bin/lua" },
+						 { "luaV_execute", "/bin/lua" },
+						 { "docall", "/bin/lua" } };
+	struct scene *scene = *state;
+
+	stack_of(scene, add(scene, 2, 1, 1, 0), frames, 3, 1);
+	stack_of(scene, add(scene, 0, 1, 64, 0), frames, 3, 2);
+	assert_null(build(scene, 1)->caller);
+}
+
 /* Events that are seconds apart are in step in the longer window. */
 static void the_coarser_window_decides(void **state)
 {
@@ -378,6 +463,8 @@ int main(void)
 		TEST(no_common_caller),
 		TEST(even_growth),
 		TEST(beginnings_are_no_callers),
+		TEST(interpreters_are_no_callers),
+		TEST(in_step_below_an_interpreter),
 		TEST(who_takes_part),
 		TEST(the_coarser_window_decides),
 		TEST(two_of_three_have_a_caller),

@@ -218,6 +218,137 @@ static void a_few_groups(void **state)
 	assert_int_equal(site->group_rest, 12);
 }
 
+/* What is diverse must not hide what is not: each is told at the level that fits it. */
+static void a_mixed_site(void **state)
+{
+	struct scene *scene = *state;
+	const struct lt_report_site *site;
+
+	for (int i = 0; i < 60; i++)
+		add_socket(scene, text(scene, "192.0.2.1:%d", 40000 + i), "10.0.0.1:80",
+			   "ESTABLISHED", 500);
+	for (int i = 0; i < 40; i++)
+		add_socket(scene, "10.0.0.5:5432", text(scene, "10.0.0.9:%d", 30000 + i),
+			   "CLOSE_WAIT", i == 7 ? 300 : 500);
+	add_socket(scene, "10.0.0.6:53", "10.0.0.9:1", "", 0);
+	add_socket(scene, "10.0.0.7:53", "10.0.0.9:2", "", 0);
+	site = fill(scene);
+	assert_int_equal(site->group_count, 3);
+	check(site, 0, "TCP", "at", "10.0.0.1:80", 60);
+	assert_string_equal(site->groups[0].states[0].name, "ESTABLISHED");
+	assert_int_equal(site->groups[0].state_count, 1);
+	check(site, 1, "TCP", "to", "10.0.0.5:5432", 40);
+	assert_int_equal(site->groups[1].states[0].count, 40);
+	assert_true(site->groups[1].oldest_age_s == NOW_S - 300);
+	check(site, 2, "TCP", "", "", 2);
+	assert_int_equal(site->group_rest, 0);
+}
+
+static void half_to_one_hub(void **state)
+{
+	struct scene *scene = *state;
+	const struct lt_report_site *site;
+
+	for (int i = 0; i < 100; i++)
+		add_socket(scene, i % 2 ? "10.0.0.5:5432" : text(scene, "192.0.2.%d:443", i),
+			   text(scene, "10.0.0.9:%d", 30000 + i), "", 0);
+	site = fill(scene);
+	assert_int_equal(site->group_count, 2);
+	check(site, 0, "TCP", "", "", 50);
+	check(site, 1, "TCP", "to", "10.0.0.5:5432", 50);
+}
+
+/* One part in twelve is a good share; less goes on to the next level. */
+static void a_good_share(void **state)
+{
+	struct scene *scene = *state;
+	const struct lt_report_site *site;
+
+	for (int i = 0; i < 120; i++)
+		add_file(scene, "file",
+			 i < 10   ? "/var/log/big"
+			 : i < 19 ? "/tmp/small"
+				  : text(scene, "/tmp/%d", i));
+	site = fill(scene);
+	assert_int_equal(site->group_count, 2);
+	check(site, 0, "file", "in", "/tmp", 110);
+	check(site, 1, "file", "", "/var/log/big", 10);
+}
+
+static void a_log_among_many_paths(void **state)
+{
+	struct scene *scene = *state;
+	const struct lt_report_site *site;
+
+	for (int i = 0; i < 200; i++)
+		add_file(scene, "file", i % 2 ? "/var/log/big" : text(scene, "/srv/%d/data", i));
+	site = fill(scene);
+	assert_int_equal(site->group_count, 2);
+	check(site, 0, "file", "", "", 100);
+	check(site, 1, "file", "", "/var/log/big", 100);
+}
+
+/* More groups than are shown, from all levels: the largest. */
+static void the_largest_of_all_levels(void **state)
+{
+	struct scene *scene = *state;
+	const struct lt_report_site *site;
+
+	for (int i = 0; i < 100; i++)
+		add_file(scene, "file",
+			 i < 10   ? "/a"
+			 : i < 21 ? "/b"
+			 : i < 33 ? "/c"
+			 : i < 60 ? text(scene, "/srv/%d", i)
+				  : text(scene, "/opt/%d", i));
+	site = fill(scene);
+	assert_int_equal(site->group_count, 3);
+	check(site, 0, "file", "in", "/opt", 40);
+	check(site, 1, "file", "in", "/srv", 27);
+	check(site, 2, "file", "", "/c", 12);
+	assert_int_equal(site->group_rest, 21);
+}
+
+/* Each is one part in ten, and so they are no groups. */
+static void a_few_different_ones(void **state)
+{
+	struct scene *scene = *state;
+
+	for (int i = 0; i < 10; i++)
+		add_file(scene, "file", text(scene, "/srv/%d", i));
+	fill(scene);
+	assert_int_equal(scene->shown[0].group_count, 1);
+	check(&scene->shown[0], 0, "file", "in", "/srv", 10);
+}
+
+/* Some have a name of their own, each another one: what is common to all is told once. */
+static void no_group_is_told_twice(void **state)
+{
+	struct scene *scene = *state;
+
+	for (int i = 0; i < 50; i++)
+		add_thread(scene, 0x2000, i < 20 ? "server" : text(scene, "worker-%d", i));
+	for (int i = 0; i < 10; i++)
+		add_thread(scene, 0x2000, "io");
+	fill(scene);
+	assert_int_equal(scene->shown[0].group_count, 2);
+	check(&scene->shown[0], 0, "thread", "running", "serve", 50);
+	check(&scene->shown[0], 1, "thread", "running", "serve (io)", 10);
+}
+
+static void listeners_and_their_connections(void **state)
+{
+	struct scene *scene = *state;
+
+	for (int i = 0; i < 40; i++)
+		add_socket(scene, i < 8 ? "" : text(scene, "192.0.2.1:%d", 40000 + i),
+			   "10.0.0.1:80", i < 8 ? "LISTEN" : "ESTABLISHED", 0);
+	fill(scene);
+	assert_int_equal(scene->shown[0].group_count, 1);
+	check(&scene->shown[0], 0, "TCP", "at", "10.0.0.1:80", 40);
+	assert_int_equal(scene->shown[0].groups[0].state_count, 2);
+}
+
 /* Up to three are told one by one. */
 static void three_different_ones(void **state)
 {
@@ -420,6 +551,14 @@ int main(void)
 		TEST(accepted_sockets_by_their_local_end),
 		TEST(sockets_with_nothing_in_common),
 		TEST(a_few_groups),
+		TEST(a_mixed_site),
+		TEST(half_to_one_hub),
+		TEST(a_good_share),
+		TEST(a_log_among_many_paths),
+		TEST(the_largest_of_all_levels),
+		TEST(a_few_different_ones),
+		TEST(no_group_is_told_twice),
+		TEST(listeners_and_their_connections),
 		TEST(three_different_ones),
 		TEST(listeners_and_unnamed),
 		TEST(files_by_path_or_folder),

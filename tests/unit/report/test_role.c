@@ -57,11 +57,44 @@ static void names(void **state)
 	}
 }
 
+static void interpreters(void **state)
+{
+	static const struct {
+		const char *function;
+		bool interpreter;
+	} functions[] = {
+		{ "_PyEval_EvalFrameDefault", true },
+		{ "_PyEval_EvalFrameDefault.cold", true },
+		{ "_PyEval_EvalFrameDefault.lto_priv.0", true },
+		{ "Builtins_InterpreterEntryTrampoline", true },
+		{ "vm_exec_core", true },
+		{ "vm_exec", true },
+		{ "rb_vm_exec", true },
+		{ "Perl_runops_standard", true },
+		{ "luaV_execute", true },
+		{ "luaV_execute(lua_State*)", true }, /* built as C++ */
+		{ "execute_ex", true },
+		{ "Interpreter", true },
+		{ "Interpreter::run()", false }, /* anybody's */
+		{ "vm_exec_all", false },
+		{ "_PyEval_Vector", false },
+		{ "execute", false },
+		{ "", false },
+	};
+
+	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+		struct lt_report_frame frame = { .function = functions[i].function, .module = "" };
+
+		assert_int_equal(lt_role_is_interpreter(&frame), functions[i].interpreter);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_of_the_c_library),
 		cmocka_unit_test(names),
+		cmocka_unit_test(interpreters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

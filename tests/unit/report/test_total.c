@@ -17,9 +17,11 @@ static struct lt_report report_of(uint32_t pid, enum lt_verdict verdict, size_t 
 		.target = { pid, pid % 10, "app", "", "", 1 },
 		.rss_bytes = 100,
 		.rss_growth_bytes = 10,
-		.live_bytes = 50,
-		.growth_per_hour = growth,
-		.leaking_growth_per_hour = leaking_growth,
+		/* With mappings and stacks, whose bytes are addresses. */
+		.live_bytes = 5000,
+		.growth_per_hour = growth + 77,
+		.leaking_growth_per_hour = leaking_growth + 7,
+		.exhausted = verdict == LT_VERDICT_STABLE,
 		.totals = { .live_count = 6,
 			    .acquired_count = 60,
 			    .released_count = 54,
@@ -28,6 +30,11 @@ static struct lt_report report_of(uint32_t pid, enum lt_verdict verdict, size_t 
 		.collector_rss_bytes = 1000,
 	};
 
+	for (size_t i = 0; i < LT_KINDS; i++)
+		report.kinds[i] = lt_kind_infos[i].value == LT_KIND_HEAP
+					  ? (struct lt_report_kind){ 1, 2, 50, leaking_growth,
+								     growth }
+					  : (struct lt_report_kind){ 1, 1, 990, 7, 77 };
 	report.verdict_counts[verdict] = sites;
 	return report;
 }
@@ -80,6 +87,18 @@ static void ranks_and_sums(void **state)
 	assert_int_equal(total->unknown_released, 21);
 	assert_true(total->growth_per_hour == 1500);
 	assert_true(total->leaking_growth_per_hour == 12);
+	for (size_t i = 0; i < LT_KINDS; i++) {
+		bool heap = lt_kind_infos[i].value == LT_KIND_HEAP;
+
+		assert_int_equal(total->kinds[i].live_size, heap ? 350 : 6930);
+		assert_true(total->kinds[i].leaking_per_hour == (heap ? 12 : 49));
+		assert_true(total->kinds[i].growth_per_hour == (heap ? 1500 : 539));
+	}
+	assert_int_equal(total->processes[0].live_bytes, 50);
+	assert_true(total->processes[0].growth_per_hour == 100);
+	assert_true(total->processes[0].leaking_growth_per_hour == 7);
+	assert_memory_equal(total->processes[0].kinds, reports[2].kinds, sizeof(reports[2].kinds));
+	assert_int_equal(total->exhausted_processes, 3);
 	assert_int_equal(total->leaking_processes, 2);
 	assert_int_equal(total->verdict_counts[LT_VERDICT_LEAKING], 3);
 	assert_int_equal(total->verdict_counts[LT_VERDICT_STABLE], 4);

@@ -25,8 +25,9 @@
 #define NEVER     UINT32_MAX
 #define FOREVER   1e9
 #define POOL      0   /* sites, by their stack ids: kept for each connection at once ... */
-#define SOCKETS   500 /* ... of these, which are listed */
-#define HEAP      501
+#define SOCKETS   500 /* ... of these, which are listed; so is the next */
+#define NEW       501
+#define HEAP      502
 #define WORKERS   4 /* each keeps its own */
 
 struct block {
@@ -48,6 +49,7 @@ struct sim {
 	uint64_t *live; /* for sites that choose their victims */
 	size_t live_count, live_first;
 	uint8_t kept[MAX_SITES]; /* of the pool: by number of connections, a bit for each worker */
+	bool lists_nothing;
 };
 
 static double uniform(struct sim *sim)
@@ -174,10 +176,11 @@ static void judge(struct sim *sim)
 	for (size_t i = 0; i < count; i++) {
 		const struct lt_site *site = lt_model_site(sim->model, i);
 
-		inputs[i] = (struct lt_verdict_input){ sim->histories[i], sim->unknown,
-						       site->live_count, site->live_size,
-						       sim->last_loss_s,
-						       site->stack_id == SOCKETS };
+		inputs[i] = (struct lt_verdict_input){
+			sim->histories[i], sim->unknown,
+			site->live_count,  site->live_size,
+			sim->last_loss_s,  site->stack_id == SOCKETS && !sim->lists_nothing
+		};
 	}
 	assert_int_equal(lt_verdict_judge(&context, inputs, count, sim->evidence), 0);
 }
@@ -744,74 +747,157 @@ static void come(struct sim *sim, double stay_s, unsigned int workers)
 
 struct service {
 	const char *name;
-	double per_s;           /* they stay for a moment ... */
-	double held, held_more; /* ... but so many a second, and that much more each second */
-	double least_s, most_s; /* for so long */
+	double brief_per_s;     /* stay for a moment */
+	double per_s, per_s_s;  /* stay for long: so many, and each second that many more ... */
+	double until_s;         /* ... until then */
+	double least_s, most_s; /* how long */
 	unsigned int workers;
-	double until_s;
+	double leak_per_s; /* of HEAP, whoever comes */
 };
 
 static void serve(struct sim *sim, const struct service *service)
 {
-	double held = service->held + service->held_more * fmin(now(sim), service->until_s);
+	double per_s = service->per_s +
+		       (now(sim) < service->until_s ? service->per_s_s * now(sim) : 0);
 
-	for (unsigned int n = poisson(sim, service->per_s / TICKS); n > 0; n--)
+	for (unsigned int n = poisson(sim, service->brief_per_s / TICKS); n > 0; n--)
 		come(sim, exponential(sim, 0.05), service->workers);
-	if (now(sim) > service->until_s && service->until_s > 0)
-		held = service->held;
-	for (unsigned int n = poisson(sim, held / TICKS); n > 0; n--)
-		come(sim,
-		     service->least_s + (service->most_s - service->least_s) * uniform(sim),
+	for (unsigned int n = poisson(sim, per_s / TICKS); n > 0; n--)
+		come(sim, service->least_s + (service->most_s - service->least_s) * uniform(sim),
 		     service->workers);
+	arrivals(sim, HEAP, service->leak_per_s, FOREVER);
+}
+
+/* Until the next second; all are judged. */
+static void serve_second(struct sim *sim, const struct service *service)
+{
+	do {
+		release_due(sim);
+		serve(sim, service);
+	} while (++sim->tick % TICKS);
+	sample(sim);
+	judge(sim);
 }
 
 static const struct service services[] = {
-	{ "2/s", 98, 2, 0, 20, 60, 1, 0 },
-	{ "2/s, 4 workers", 98, 2, 0, 20, 60, WORKERS, 0 },
-	{ "ramp", 98, 0.5, 0.05, 20, 60, 1, 300 },
-	{ "ramp, 4 workers", 98, 0.5, 0.05, 20, 60, WORKERS, 300 },
-	{ "steep ramp, 4 workers", 98, 0, 0.2, 10, 30, WORKERS, 150 },
-	{ "short, 4 workers", 20, 0, 1, 3, 8, WORKERS, 150 },
-	{ "slow, 4 workers", 20, 0.2, 0.002, 20, 200, WORKERS, 600 },
-	{ "10/s, 4 workers", 98, 10, 0, 10, 60, WORKERS, 0 },
+	{ "2/s", 98, 2, 0, 0, 20, 60, 1, 0 },
+	{ "2/s, 4 workers", 98, 2, 0, 0, 20, 60, WORKERS, 0 },
+	{ "10/s, 4 workers", 98, 10, 0, 0, 10, 60, WORKERS, 0 },
+	{ "ramp", 98, 0.5, 0.05, 300, 20, 60, 1, 0 },
+	{ "ramp, 4 workers", 98, 0.5, 0.05, 300, 20, 60, WORKERS, 0 },
+	{ "steep ramp, 4 workers", 98, 0, 0.2, 150, 10, 30, WORKERS, 0 },
+	{ "short stays, 4 workers", 20, 0, 1, 150, 3, 8, WORKERS, 0 },
+	{ "slow, 4 workers", 20, 0.2, 0.002, 600, 20, 200, WORKERS, 0 },
 };
+
+/* Returns in how many seconds the pool was said to be paced. */
+static unsigned int play_service(const struct service *service, uint64_t seed, unsigned int *wrong)
+{
+	enum { SECONDS = 600 };
+	unsigned int paced = 0, accused = 0;
+	struct sim sim;
+
+	start(&sim, seed, SECONDS);
+	while (sim.tick < SECONDS * TICKS) {
+		serve_second(&sim, service);
+		accused += verdict_of(&sim, POOL) == LT_VERDICT_LEAKING;
+		paced += sim.evidence[index_of(&sim, POOL)].reason == LT_REASON_PACED;
+	}
+	if (accused)
+		print_error("%s, seed %u: accused for %u s\n", service->name, (unsigned int)seed,
+			    accused);
+	*wrong += accused;
+	stop(&sim);
+	return paced;
+}
 
 static void test_pools(void **state)
 {
 	unsigned int wrong = 0;
 
-	unsigned int seeds = getenv("SEEDS") ? atoi(getenv("SEEDS")) : SEEDS;
 	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
-		unsigned int runs = 0;
-		for (uint64_t seed = 1; seed <= seeds; seed++) {
-			unsigned int accused = 0, first = 0;
-			struct sim sim;
+		unsigned int paced = 0;
 
-			start(&sim, seed, 600);
-			for (sim.tick = 0; sim.tick <= 600 * TICKS; sim.tick++) {
-				release_due(&sim);
-				serve(&sim, &services[i]);
-				if (sim.tick % TICKS || !sim.tick)
-					continue;
-				sample(&sim);
-				judge(&sim);
-				if (verdict_of(&sim, POOL) == LT_VERDICT_LEAKING) {
-					if (!accused++) first = sim.tick / TICKS;
-					if (getenv("VERBOSE")) {
-						struct lt_evidence *e = &sim.evidence[index_of(&sim, POOL)];
-						print_error("   %u s: level %u matured %u socket %s\n", sim.tick / TICKS, e->level, (unsigned)e->matured, lt_verdict_name(verdict_of(&sim, SOCKETS)));
-					}
-				}
-			}
-			runs += accused > 0;
-			if (accused)
-				print_error("%s, seed %u: accused %u s from %u s\n", services[i].name, (unsigned)seed, accused, first);
-			wrong += accused;
-			stop(&sim);
-		}
-		print_error("%s: %u\n", services[i].name, runs);
+		for (uint64_t seed = 1; seed <= SEEDS; seed++)
+			paced += play_service(&services[i], seed, &wrong);
+		assert_true(paced > 0); /* or this shows nothing */
 	}
 	assert_int_equal(wrong, 0);
+}
+
+/* A recording of memory alone says of the same pool what it always said. */
+static void test_pools_without_listed(void **state)
+{
+	unsigned int accused = 0;
+	struct sim sim;
+
+	start(&sim, 1, 100);
+	sim.lists_nothing = true;
+	while (sim.tick < 100 * TICKS) {
+		serve_second(&sim, &services[4]);
+		accused += verdict_of(&sim, POOL) == LT_VERDICT_LEAKING;
+		assert_int_not_equal(sim.evidence[index_of(&sim, POOL)].reason, LT_REASON_PACED);
+	}
+	assert_true(accused > 20);
+	stop(&sim);
+}
+
+/* More than 8 for each connection more, or no more connections at all: a leak like any other. */
+static void test_leaks_beside_connections(void **state)
+{
+	static const struct {
+		struct service service;
+		uint32_t by_s;
+	} cases[] = {
+		{ { "20 each", 98, 2, 0, 0, 20, 60, 1, 40 }, 60 },
+		{ { "20 each, ramp", 98, 1, 0.02, 300, 20, 60, 1, 60 }, 60 },
+		{ { "as many all the time", 98, 50, 0, 0, 1, 3, 1, 5 }, 100 },
+		{ { "leaking connections", 98, 5, 0, 0, FOREVER, FOREVER, 1, 5 }, 60 },
+		{ { "ramp until 200 s", 98, 2, 0.02, 200, 20, 60, 1, 3 }, 280 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+			struct sim sim;
+			uint32_t found_s = 0;
+
+			start(&sim, seed, cases[i].by_s + 240);
+			while (sim.tick < (cases[i].by_s + 240) * TICKS) {
+				serve_second(&sim, &cases[i].service);
+				if (verdict_of(&sim, HEAP) != LT_VERDICT_LEAKING)
+					found_s = 0;
+				else if (!found_s)
+					found_s = sim.tick / TICKS;
+			}
+			if (!found_s || found_s > cases[i].by_s)
+				print_error("%s, seed %u: from %u s\n", cases[i].service.name,
+					    (unsigned int)seed, found_s);
+			assert_true(found_s);
+			assert_in_range(found_s, 1, cases[i].by_s);
+			stop(&sim);
+		}
+	}
+}
+
+/* While the ramp lasts, a leak of its size is not told from a pool. */
+static void test_leak_of_the_size_of_the_ramp(void **state)
+{
+	const struct service service = { "ramp", 98, 2, 0.02, 200, 20, 60, 1, 3 };
+	struct sim sim;
+
+	start(&sim, 1, 200);
+	while (sim.tick < 200 * TICKS) {
+		serve_second(&sim, &service);
+		assert_int_not_equal(verdict_of(&sim, HEAP), LT_VERDICT_LEAKING);
+	}
+	assert_int_equal(verdict_of(&sim, HEAP), LT_VERDICT_SUSPECT);
+	assert_int_equal(sim.evidence[index_of(&sim, HEAP)].reason, LT_REASON_PACED);
+	/* A site that came after the last sample has no past, and changes nothing. */
+	acquire(&sim, NEW);
+	assert_int_equal(lt_history_new(&sim.histories[lt_model_site_count(sim.model) - 1]), 0);
+	judge(&sim);
+	assert_int_equal(sim.evidence[index_of(&sim, HEAP)].reason, LT_REASON_PACED);
+	stop(&sim);
 }
 
 /* The verdict is a function of the past, not of when it was asked before. */
@@ -961,6 +1047,9 @@ int main(void)
 		cmocka_unit_test(test_leak_among_healthy),
 		cmocka_unit_test(test_false_discovery),
 		cmocka_unit_test(test_pools),
+		cmocka_unit_test(test_pools_without_listed),
+		cmocka_unit_test(test_leaks_beside_connections),
+		cmocka_unit_test(test_leak_of_the_size_of_the_ramp),
 		cmocka_unit_test(test_interval_does_not_matter),
 		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_young_estimate),
