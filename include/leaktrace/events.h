@@ -60,7 +60,8 @@ enum lt_wire_flags {
 	 * descriptor: dup2(), of what had its number, if there was anything.
 	 */
 	LT_WIRE_F_REALLOC = 1,
-	LT_WIRE_F_RANGE = 2, /* a range of addresses, of which any part may be released; or of ids */
+	LT_WIRE_F_RANGE =
+		2, /* a range of addresses, of which any part may be released; or of ids */
 	/*
 	 * An acquire of what is mapped already, if its class is PLAIN or RESERVED: mprotect.  With
 	 * class STACK: the mapping of that class that holds the id is that of a thread made now.

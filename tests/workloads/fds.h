@@ -256,7 +256,8 @@ static inline int received(struct tools *t, int *made, long result)
 {
 	const int no = 0;
 
-	setsockopt(t->inbox, SOL_SOCKET, PASS_PIDFD, &no, sizeof(no)); /* older kernels have no such */
+	setsockopt(t->inbox, SOL_SOCKET, PASS_PIDFD, &no,
+		   sizeof(no)); /* older kernels have no such */
 	return result < 0 ? -1 : take_rights(&t->in, made);
 }
 

@@ -10,7 +10,7 @@
 
 struct bpf_object;
 
-struct lt_calls { /* all zero: none */
+struct lt_calls {    /* all zero: none */
 	int *events; /* perf events */
 	size_t count;
 	pthread_t closer;

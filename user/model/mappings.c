@@ -299,8 +299,7 @@ void lt_mappings_acquire(struct lt_mappings *mappings, const struct lt_event *ev
 	mappings->now_s = now_s;
 	if (!range_of(event->acquire.id, event->acquire.size, &range))
 		return;
-	if (event->flags & LT_WIRE_F_PROTECT &&
-	    LT_WIRE_CLASS(event->flags) == LT_RANGE_STACK) {
+	if (event->flags & LT_WIRE_F_PROTECT && LT_WIRE_CLASS(event->flags) == LT_RANGE_STACK) {
 		hand_over(mappings, event);
 		return;
 	}
