@@ -106,7 +106,7 @@ static void pause_us(unsigned int us)
 /* The target by number 1, in space 1. */
 static int trace(struct session *session)
 {
-	struct lt_bpf_target target = { .process = 1, .flags = LT_TARGET_ACTIVE };
+	struct lt_bpf_target target = { .process = 1 };
 	uint32_t pid = (uint32_t)session->process.tgid_init, space;
 	int err = lt_code_add_space(session->code, &space);
 
