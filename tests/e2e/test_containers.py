@@ -95,7 +95,8 @@ class Inside(Leaktrace):
     def __init__(self, target, root, written):
         self.json_path = written / "reports.ndjson"
         Process.__init__(self, [*CONTAIN, "enter", target.pid, root, "/leaktrace", "-p", target.pid,
-                                "--json", "/reports.ndjson", "--top", 1000, 1])
+                                "--kinds", Leaktrace.MEMORY, "--json", "/reports.ndjson",
+                                "--top", 1000, 1])
         self.wait_attached()
 
 
