@@ -52,7 +52,7 @@ class Cycles(harness.TestCase):
         target = self.target("victim", 2).go()
         fds = descriptors(target.pid)
         for cycle in range(PROGRAM_CYCLES):
-            leaktrace = harness.Leaktrace(target.pid, self.directory)
+            leaktrace = harness.Leaktrace(target.pid, self.directory, kinds="heap")
             try:
                 leaktrace.stop()
             finally:
