@@ -17,8 +17,6 @@
 
 #include <asm/unistd_64.h>
 
-#define EBADF 9
-
 #define S_IFMT   0170000 /* include/uapi/linux/stat.h */
 #define S_IFSOCK 0140000
 
@@ -43,10 +41,12 @@ struct files_struct {
 static __always_inline bool owner(struct lt_bpf_target *to)
 {
 	struct task_struct___files *task = (void *)bpf_get_current_task();
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u32 pid = pid_tgid >> 32;
+	bool first = (__u32)pid_tgid == pid; /* its table is the process's */
+	struct files_struct *table;
 	struct table_lender *lender;
 	struct lt_bpf_target *target;
-	struct files_struct *first;
 
 	if (!lt_active)
 		return false;
@@ -55,15 +55,17 @@ static __always_inline bool owner(struct lt_bpf_target *to)
 		to->process = lender->process;
 		return true;
 	}
-	if (lender && task == BPF_CORE_READ(task, group_leader))
+	if (lender && first)
 		table_give_back(pid); /* unshare() or close_range() gave it one of its own */
 	target = target_find(pid);
 	/* After vfork the memory is the parent's, but the descriptors are a copy. */
 	if (!target || target->flags & LT_TARGET_BORROWED)
 		return false;
-	first = BPF_CORE_READ(task, group_leader, files);
 	to->process = target->process;
-	return !first || first == BPF_CORE_READ(task, files);
+	if (first)
+		return true;
+	table = BPF_CORE_READ(task, group_leader, files);
+	return !table || table == BPF_CORE_READ(task, files);
 }
 
 static __always_inline bool is_socket(__u32 fd)
@@ -287,21 +289,14 @@ int leave_clone(struct call_event *ctx)
 	return 0;
 }
 
-/* close(fd).  Whatever else it returns, the descriptor is gone: close(2). */
+/*
+ * close(fd).  Whatever it returns, the descriptor is gone (close(2)); or it was not there (EBADF), which
+ * is nothing unless others close and make the same number meanwhile: then the census knows.
+ */
 SEC("tracepoint")
 int enter_close(struct call_event *ctx)
 {
 	closing(LT_WIRE_RELEASE, 0, ctx->arguments[0]);
-	return 0;
-}
-
-SEC("tracepoint")
-int leave_close(struct call_event *ctx)
-{
-	struct making making;
-
-	if (ctx->result == -EBADF && making_begin(ctx, &making))
-		closing(LT_WIRE_RESTORE, 0, making.thread->returned.rdi);
 	return 0;
 }
 

@@ -32,7 +32,7 @@ static const struct call {
 	{ "mprotect", MAPPINGS, NULL, "leave_mapping" },
 	{ "pkey_mprotect", MAPPINGS, NULL, "leave_mapping" },
 
-	{ "close", DESCRIPTORS, "enter_close", "leave_close" },
+	{ "close", DESCRIPTORS, "enter_close", NULL },
 	{ "close_range", DESCRIPTORS, "enter_close_range", "leave_close_range" },
 	{ "dup2", DESCRIPTORS, "enter_dup_over", "leave_dup_over" },
 	{ "dup3", DESCRIPTORS, "enter_dup_over", "leave_dup_over" },
