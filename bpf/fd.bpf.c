@@ -2,7 +2,7 @@
 /*
  * Descriptors, at the system calls that make and close them.
  *
- * A release is told before the call and taken back if it failed, an acquire after it; all of one
+ * A release is told before the call (and taken back if a dup2 failed), an acquire after it; all of one
  * process go to one ring.  What other calls do (io_uring, ioctl), and which of several calls on one
  * number was the last, the census shows (user/model/handles.h).
  *
@@ -45,13 +45,13 @@ static __always_inline bool owner(struct lt_bpf_target *to)
 	__u32 pid = pid_tgid >> 32;
 	bool first = (__u32)pid_tgid == pid; /* its table is the process's */
 	struct files_struct *table;
-	struct table_lender *lender;
+	struct lt_bpf_lender *lender;
 	struct lt_bpf_target *target;
 
 	if (!lt_active)
 		return false;
 	lender = lt_borrowed_tables ? bpf_map_lookup_elem(&lt_table_lenders, &pid) : NULL;
-	if (lender && lender->table == BPF_CORE_READ(task, files)) {
+	if (lender && lender->table == (__u64)BPF_CORE_READ(task, files)) {
 		to->process = lender->process;
 		return true;
 	}
@@ -281,9 +281,12 @@ int leave_clone(struct call_event *ctx)
 	if (ctx->number == __NR_clone3 &&
 	    bpf_probe_read_user(arguments, sizeof(arguments), (void *)regs->rdi))
 		return 0;
-	if (!(arguments[0] & CLONE_PIDFD) ||
-	    bpf_probe_read_user(&fd, sizeof(fd), (void *)arguments[1]))
+	if (!(arguments[0] & CLONE_PIDFD))
 		return 0;
+	if (bpf_probe_read_user(&fd, sizeof(fd), (void *)arguments[1])) {
+		count(LT_COUNTER_RETURN_FAULT);
+		return 0;
+	}
 	making_stack(&making);
 	made(&making, fd, 0);
 	return 0;
@@ -330,7 +333,6 @@ int leave_dup_over(struct call_event *ctx)
 }
 
 #define CLOSE_RANGE_UNSHARE 2 /* include/uapi/linux/close_range.h */
-#define CLOSE_RANGE_CLOEXEC 4
 
 static __always_inline void close_range(__u64 first, __u64 last)
 {

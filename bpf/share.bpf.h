@@ -16,17 +16,11 @@ struct task_struct___files {
 	struct files_struct *files;
 } __attribute__((preserve_access_index));
 
-struct table_lender {
-	struct files_struct *table;
-	__u32 process; /* number of the one whose table that is */
-	__u32 reserved;
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, LT_MAX_PROCESSES);
 	__type(key, __u32); /* pid */
-	__type(value, struct table_lender);
+	__type(value, struct lt_bpf_lender);
 } lt_table_lenders __weak SEC(".maps");
 
 /* How many there are: while there are none, nobody need look. */
@@ -37,14 +31,15 @@ static __always_inline void table_lend(struct task_struct *parent, struct task_s
 				       __u32 parent_pid, __u32 pid, __u32 process)
 {
 	struct task_struct___files *from = (void *)parent, *to = (void *)child;
-	struct table_lender lender = { .table = BPF_CORE_READ(to, files), .process = process };
-	struct table_lender *before = lt_borrowed_tables
-					      ? bpf_map_lookup_elem(&lt_table_lenders, &parent_pid)
-					      : NULL;
+	struct lt_bpf_lender lender = { .table = (__u64)BPF_CORE_READ(to, files),
+					.process = process };
+	struct lt_bpf_lender *before = lt_borrowed_tables
+					       ? bpf_map_lookup_elem(&lt_table_lenders, &parent_pid)
+					       : NULL;
 
 	if (before && before->table == lender.table)
 		lender.process = before->process;
-	if (!lender.process || BPF_CORE_READ(from, files) != lender.table)
+	if (!lender.process || (__u64)BPF_CORE_READ(from, files) != lender.table)
 		return;
 	if (bpf_map_update_elem(&lt_table_lenders, &pid, &lender, BPF_NOEXIST) == 0)
 		__sync_fetch_and_add(&lt_borrowed_tables, 1);

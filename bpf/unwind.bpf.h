@@ -9,8 +9,7 @@
  * ends the walk with a reason: a chain is never guessed.
  *
  * The state lives in the thread's map element and a few frames are stepped over in each call of a
- * global function: the verifier looks at that once, on kernels from 5.10 on (UNWIND.md measured
- * the alternatives).  Also compiled natively, for tests: tests/native.
+ * global function: the verifier looks at that once, on kernels from 5.10 on.  Also compiled natively, for tests: tests/native.
  */
 #ifndef LT_UNWIND_BPF_H
 #define LT_UNWIND_BPF_H
@@ -18,12 +17,12 @@
 #include "code.bpf.h"
 #include "common.bpf.h"
 #include "kernel.bpf.h"
+#include "rules.bpf.h"
 #include "thread.bpf.h"
 
 #define MAX_FRAME_BYTES   (8 << 20)  /* a frame beyond the default stack limit is no frame */
 #define MAX_POINTED_BYTES (64 << 10) /* ... and one that a frame pointer spans is far smaller */
 #define USER_PAGE         4096
-#define USER_END          (1ULL << 47) /* Documentation/arch/x86/x86_64/mm.rst */
 #define CHUNK_HALF        (LT_STACK_CHUNK / 2)
 #define STEPS_PER_CALL    1
 #define FRAMES_PER_RUN    32
@@ -49,88 +48,6 @@
 #define CONTEXT_LOW     0x140f0d0e10131112ULL
 #define CONTEXT_HIGH    0x0c0b0a0908070605ULL
 #define CONTEXT_WORD(n) ((((n) < 8 ? CONTEXT_LOW : CONTEXT_HIGH) >> ((n)&7) * 8) & 0xff)
-
-/*
- * Two words that are written without a lock and cannot be mistaken when half of them is another
- * writer's (R. Hyatt, T. Mann: "A lockless transposition table", 2002).
- */
-struct lt_slot {
-	__u64 check; /* hash ^ value */
-	__u64 value;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, LT_RULE_SLOTS);
-	__type(key, __u32);
-	__type(value, struct lt_slot);
-} lt_rule_cache __weak SEC(".maps");
-
-/*
- * Fibonacci hashing again, and injective, so that equal hashes mean equal addresses; the generation
- * is spread over all bits, so that two of them do not differ by an address.
- */
-static __always_inline __u64 rule_hash(__u64 frame, __u32 generation)
-{
-	return ((frame - 1) ^ (generation + 1) * 0xff51afd7ed558ccdULL) * 0x9e3779b97f4a7c15ULL;
-}
-
-static __always_inline struct lt_slot *rule_slot(__u64 hash)
-{
-	__u32 index = hash >> 40 & (LT_RULE_SLOTS - 1);
-
-	return bpf_map_lookup_elem(&lt_rule_cache, &index);
-}
-
-/*
- * True if a call instruction ends at the address: E8 rel32, or FF /2 in any of its lengths (Intel
- * SDM 2, CALL).
- */
-static __always_inline bool behind_call(__u64 address)
-{
-	__u8 code[8];
-
-	if (bpf_probe_read_user(code, sizeof(code), (void *)(address - sizeof(code))))
-		return false;
-	if (code[3] == 0xe8)
-		return true;
-	for (int length = 2; length <= 7; length++)
-		if (code[8 - length] == 0xff && (code[9 - length] & 0x38) == 0x10)
-			return true;
-	return false;
-}
-
-/* The rule for the code of a frame, in the call. */
-static __always_inline __u64 rule_of(__u64 frame, __u32 generation)
-{
-	__u64 hash = rule_hash(frame, generation), rule;
-	struct lt_slot *slot = rule_slot(hash);
-
-	if (frame - 1 >= USER_END)
-		return LT_RULE(LT_CFA_NO_CODE, 0, 0, 0);
-	if (!slot)
-		return LT_RULE(LT_CFA_UNSUPPORTED, 0, 0, 0);
-	rule = *(volatile __u64 *)&slot->value; /* once: another CPU may change it meanwhile */
-	if ((slot->check ^ rule) == hash)
-		return rule;
-	rule = rule_find(frame - 1, generation);
-	/*
-	 * An address that is the very first of its code was laid there, not pushed by a call: by a
-	 * signal, or as the bottom of a stack that code made for itself (glibc's makecontext).
-	 */
-	if (LT_RULE_CFA(rule) == LT_CFA_NONE) {
-		__u64 at = rule_find(frame, generation);
-
-		if (LT_RULE_CFA(at) == LT_CFA_SIGNAL)
-			rule = at;
-		else if (LT_RULE_CFA(at) != LT_CFA_NONE && LT_RULE_CFA(at) < LT_CFA_NO_CODE &&
-			 !behind_call(frame))
-			rule = LT_RULE_WITH_TAG(LT_RULE(LT_CFA_START, 0, 0, 0), LT_RULE_TAG(at));
-	}
-	slot->check = hash ^ rule;
-	slot->value = rule;
-	return rule;
-}
 
 static __always_inline __u64 stack_hash(__u64 hash, __u64 frame)
 {

@@ -27,6 +27,13 @@ struct lt_bpf_target {
 #define LT_TARGET_FOLLOW   2 /* what it forks and executes is traced as well */
 #define LT_TARGET_BORROWED 4 /* between vfork and exec: it runs in its parent's memory */
 
+/* Whose descriptor table a process shares: value of lt_table_lenders, by its pid. */
+struct lt_bpf_lender {
+	__u64 table;   /* the kernel's address of it */
+	__u32 process; /* number of the one whose it is */
+	__u32 reserved;
+};
+
 /*
  * Numbers of processes: those that leaktrace was pointed at have their pid (below 1 << 22,
  * PID_MAX_LIMIT in include/linux/threads.h), those that BPF gives have this bit.

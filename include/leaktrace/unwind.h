@@ -10,7 +10,7 @@
  *	rows                   offset in the page << 16 | number of the rule, ascending
  *
  * The first row of each page has offset 0, so a search never leaves its page.  A row holds until
- * the next one.  Rules are shared by all tables, for there are few (300 in libc): DESIGN 4.2.
+ * the next one.  Rules are shared by all tables, for there are few (300 in libc).
  *
  * Include after <linux/types.h>.
  */

@@ -60,15 +60,6 @@
 #define PEER_PIDFD 77
 #define SCM_PIDFD_ 4 /* linux/socket.h */
 
-/* Fails loudly: what a test believes to have happened must have. */
-#define MUST(what)                                                                                 \
-	do {                                                                                       \
-		if (!(what)) {                                                                     \
-			say("failed: " #what "\n");                                                \
-			_exit(1);                                                                  \
-		}                                                                                  \
-	} while (0)
-
 /* What calls need to succeed.  All is there before the attach, and stays. */
 struct tools {
 	int file, folder, socket, listener, signalfd, pidfd, namespace, terminal, mount, ring,

@@ -22,15 +22,6 @@
 #define ROUNDS  3000
 #define SLOTS   64
 
-/* Fails loudly: what a test believes to have happened must have. */
-#define MUST(what)                                                                                 \
-	do {                                                                                       \
-		if (!(what)) {                                                                     \
-			say("failed: " #what "\n");                                                \
-			_exit(1);                                                                  \
-		}                                                                                  \
-	} while (0)
-
 static char *old; /* from before the attach */
 static char *first, *second, *third, *area;
 

@@ -35,15 +35,6 @@
 #define HELD         10   /* descriptors that are there when others come */
 #define ANY          "/dev/null"
 
-/* Fails loudly: what a test believes to have happened must have. */
-#define MUST(what)                                                                                 \
-	do {                                                                                       \
-		if (!(what)) {                                                                     \
-			say("failed: " #what "\n");                                                \
-			_exit(1);                                                                  \
-		}                                                                                  \
-	} while (0)
-
 #define SITES(X)                                                                                   \
 	X(create_old)                                                                              \
 	X(create_joined)                                                                           \

@@ -79,6 +79,15 @@ static inline void say(const char *text)
 	}
 }
 
+/* Fails loudly: what a test believes to have happened must have. */
+#define MUST(what)                                                                                 \
+	do {                                                                                       \
+		if (!(what)) {                                                                     \
+			say("failed: " #what "\n");                                                \
+			_exit(1);                                                                  \
+		}                                                                                  \
+	} while (0)
+
 static inline void truth_print(const char *const *names, unsigned int count)
 {
 	static char text[TRUTH_MAX_OUTPUT];

@@ -17,7 +17,7 @@
 #define MAPPINGS    (1U << LT_KIND_MMAP | 1U << LT_KIND_STACK)
 #define DESCRIPTORS (1U << LT_KIND_SOCKET | 1U << LT_KIND_FD)
 
-/* Of the first row of a kind the kernel must know it; the others are not in all kernels. */
+/* The first rows of a kind at an entry and at an exit must be there; others are not in all kernels. */
 static const struct call {
 	const char *name;
 	unsigned int kinds;
@@ -33,8 +33,8 @@ static const struct call {
 	{ "pkey_mprotect", MAPPINGS, NULL, "leave_mapping" },
 
 	{ "close", DESCRIPTORS, "enter_close", NULL },
-	{ "close_range", DESCRIPTORS, "enter_close_range", "leave_close_range" },
 	{ "dup2", DESCRIPTORS, "enter_dup_over", "leave_dup_over" },
+	{ "close_range", DESCRIPTORS, "enter_close_range", "leave_close_range" },
 	{ "dup3", DESCRIPTORS, "enter_dup_over", "leave_dup_over" },
 	{ "pipe", DESCRIPTORS, NULL, "leave_making_two" },
 	{ "pipe2", DESCRIPTORS, NULL, "leave_making_two" },
@@ -161,8 +161,10 @@ static void *close_rest(void *context)
 {
 	struct lt_calls *watched = context;
 
-	while (watched->count)
-		close(watched->events[--watched->count]);
+	for (size_t left = watched->count; left; left--) {
+		close(watched->events[left - 1]);
+		__atomic_store_n(&watched->count, left - 1, __ATOMIC_RELAXED);
+	}
 	return NULL;
 }
 
@@ -174,6 +176,11 @@ void lt_calls_close(struct lt_calls *watched)
 	watched->closing = !pthread_create(&watched->closer, NULL, close_rest, watched);
 	if (!watched->closing)
 		close_rest(watched);
+}
+
+bool lt_calls_closing(const struct lt_calls *watched)
+{
+	return watched->closing && __atomic_load_n(&watched->count, __ATOMIC_RELAXED);
 }
 
 void lt_calls_wait(struct lt_calls *watched)

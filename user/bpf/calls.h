@@ -26,6 +26,8 @@ int lt_calls_watch(struct lt_calls *calls, struct bpf_object *object, uint64_t k
  * kernel waits for a grace period, one after the other (some 40 ms): that goes on by itself.
  */
 void lt_calls_close(struct lt_calls *calls);
+/* Whether that is still so. */
+bool lt_calls_closing(const struct lt_calls *calls);
 /* Waits until it is done. */
 void lt_calls_wait(struct lt_calls *calls);
 

@@ -457,6 +457,11 @@ void lt_tracer_detach(struct lt_tracer *tracer)
 	tracer->inherit = NULL;
 }
 
+bool lt_tracer_lingers(const struct lt_tracer *tracer)
+{
+	return lt_calls_closing(&tracer->calls);
+}
+
 void lt_tracer_free(struct lt_tracer *tracer)
 {
 	if (!tracer)
@@ -484,10 +489,7 @@ uint64_t lt_tracer_thread_block(const struct lt_tracer *tracer, uint32_t tid)
 
 bool lt_tracer_borrows_table(const struct lt_tracer *tracer, uint32_t pid)
 {
-	struct {
-		uint64_t table;
-		uint32_t process, reserved;
-	} lender; /* struct table_lender in bpf/share.bpf.h */
+	struct lt_bpf_lender lender;
 
 	return !bpf_map_lookup_elem(bpf_map__fd(tracer->bpf->maps.lt_table_lenders), &pid, &lender);
 }

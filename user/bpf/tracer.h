@@ -45,6 +45,8 @@ void lt_tracer_activate(struct lt_tracer *tracer);
  * record in the rings is complete.
  */
 void lt_tracer_detach(struct lt_tracer *tracer);
+/* After it: lt_tracer_free() will wait for the kernel, some seconds (bpf/calls.h). */
+bool lt_tracer_lingers(const struct lt_tracer *tracer);
 void lt_tracer_free(struct lt_tracer *tracer);
 
 /* Where the stack walker is told of code, at any time after open; owned by the tracer. */

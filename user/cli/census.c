@@ -256,10 +256,11 @@ static bool describe_unlisted(const struct changes *changes, const struct lt_han
 			      const struct lt_descriptor *entry, struct description *now)
 {
 	const struct lt_sockets *sockets = changes->sockets;
-	const char *type = lt_socket_type(&changes->look->target->process, entry->fd);
+	const char *type;
 
 	if (handle->described && (!sockets || sockets->cut))
 		return false;
+	type = lt_socket_type(&changes->look->target->process, entry->fd);
 	now->type = type ? type : entry->type;
 	if (handle->described && handle->name[0] && !strcmp(now->type, handle->type)) {
 		now->name = handle->name;

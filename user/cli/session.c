@@ -353,6 +353,10 @@ static int close_session(struct lt_session *session, bool clean)
  */
 static int leave(struct lt_session *session, int code)
 {
+	if (session->detached && !session->options->quiet && isatty(STDERR_FILENO) &&
+	    lt_tracer_lingers(session->tracer))
+		lt_info("the process is free; the kernel takes some seconds to let go of system "
+			"calls");
 	if (session->images) {
 		fflush(NULL);
 		_exit(code);

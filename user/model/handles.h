@@ -15,7 +15,7 @@
 
 #include "model/sites.h"
 
-/* Strings are owned by the handles and live until the next event. */
+/* Strings are owned by the handles and live until the next event about this one. */
 struct lt_handle {
 	uint64_t id;
 	uint8_t kind;     /* enum lt_kind */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where in a function to put the breakpoint (DESIGN 4.1).  The kernel emulates a few instructions
+ * Where in a function to put the breakpoint.  The kernel emulates a few instructions
  * under a uprobe and single-steps the rest at 10–30 times the cost; so the first instruction is
  * chosen that is emulated, that every (non-NULL) call reaches exactly once, before which no read
  * argument register is overwritten and the stack pointer has not moved.  Pure; decodes with Zydis.

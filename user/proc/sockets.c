@@ -231,9 +231,18 @@ static const struct {
 const char *lt_socket_type(const struct lt_process *process, uint32_t fd)
 {
 	char path[64], name[64] = "";
+	_lt_close_ int pinned = -1;
+	struct statx status;
 	size_t len;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/fd/%u", process->proc_fd, fd);
+	/* By now it may be a file of a file system that the process serves, which would never answer. */
+	snprintf(path, sizeof(path), "fd/%u", fd);
+	pinned = openat(process->proc_fd, path, O_PATH | O_CLOEXEC);
+	if (pinned < 0 ||
+	    statx(pinned, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &status) ||
+	    !S_ISSOCK(status.stx_mode))
+		return NULL;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", pinned);
 	/* sockfs_xattr_get(), net/socket.c */
 	if (getxattr(path, "system.sockprotoname", name, sizeof(name) - 1) < 0)
 		return NULL;

@@ -2,7 +2,7 @@
 /*
  * One event of the stream, decoded and checked: what flows from the rings, or from a recording,
  * to the model.  Everything that is not deterministic enters as an event, so that a recording
- * replays to the same report (DESIGN 3).
+ * replays to the same report.
  *
  * Pointers inside an event are borrowed: they live until the sink returns.  Strings are
  * NUL-terminated, never NULL.  Times are CLOCK_MONOTONIC nanoseconds of the traced machine.
