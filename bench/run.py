@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What leaktrace costs, from one run: run.py [ROUNDS].  Needs root.  See bench/README.
+"""What leaktrace costs, from one run: run.py [ROUNDS [PART...]].  Needs root.  See bench/README.
 
 Measurements of the same thing are interleaved over the rounds and the median is shown, so that a
 machine that gets slower or faster meanwhile does not favour one of them.
@@ -33,7 +33,10 @@ PAIRS = {"untraced": 1_500_000, "floor": 100_000, "one frame": 100_000, "leaktra
 WARM_UP_PAIRS = 2_000
 # Reports come at the end only, with all sites in them: their writing is not measured.
 LEAKTRACE_OPTIONS = {"one frame": ["--top", 1000, "--max-frames", 1], "leaktrace": ["--top", 1000],
-                     "descriptors": ["--top", 1000, "--kinds", "socket,fd,thread"]}
+                     "descriptors": ["--top", 1000, "--kinds", "socket,fd,thread"],
+                     "go": ["--kinds", "goroutine,go-heap"],
+                     "go-probes": ["--go-probes", "--kinds", "goroutine,go-heap,http-body,ticker,"
+                                   "context,socket,fd,thread"]}
 INTERVAL_S = 60
 SERVER_MODES = ("untraced", "floor", "leaktrace")
 REDIS_REQUESTS = {"untraced": 600_000, "floor": 150_000, "leaktrace": 150_000}
@@ -41,6 +44,8 @@ WRK_SECONDS = 2
 # How nginx is asked for descriptors' sake: wrk's options.
 WAYS = {"over 16 connections": [], "a connection each": ["-H", "Connection: close"]}
 WAYS_ROUNDS = 4  # as many times the rounds of the others: the difference is small
+GO_GOALS = {"go": 0.99, "go-probes": 0.85}  # of the untraced requests/s
+GO_MANY, GOAL_WALK_MS = 100_000, 250
 GOAL_FRAME_NS = 25
 GOAL_RATIO, GOAL_RATIO_DEPTH = 1.4, 16
 GOAL_CPU_PERCENT = 15
@@ -271,10 +276,10 @@ def bench_nginx(rounds, directory):
                  lambda _mode: [wrk(server.port)])
 
 
-def ratios(of, which):
+def ratios(of, which, mode="descriptors"):
     """Traced to untraced: median, and least and most of the rounds."""
     each = [traced[which] / untraced[which]
-            for untraced, traced in zip(of["untraced"], of["descriptors"])]
+            for untraced, traced in zip(of["untraced"], of[mode])]
     median = statistics.median(each)
     return median, f"{median:.3f} ({min(each):.3f} .. {max(each):.3f})"
 
@@ -312,6 +317,50 @@ def bench_descriptors(rounds, directory):
           f"events/s, loss: {loss}\n", flush=True)
 
 
+def bench_go(rounds, directory):
+    """A net/http server; and how long a walk of many goroutines takes."""
+    program = Path(directory) / "server"
+    subprocess.run(["go", "build", "-o", program, Path(__file__).parent / "go" / "server.go"],
+                   check=True, env={**os.environ, "GOCACHE": f"{directory}/go-cache"})
+    server = harness.Process([program])
+    port = int(server.line())
+    modes = ("untraced", *GO_GOALS)
+    measured = {mode: [] for mode in modes}
+    collectors = {mode: Collector() for mode in modes}
+    try:
+        for number in range(rounds * WAYS_ROUNDS):
+            for mode in modes[::-1] if number % 2 else modes:
+                with attached(mode, server.pid, directory, collectors[mode]):
+                    before = cpu_seconds(server.pid)
+                    rate = wrk(port)
+                    used = cpu_seconds(server.pid) - before
+                    measured[mode].append((rate, 1e6 * used / rate / WRK_SECONDS))
+    finally:
+        server.close()
+    rate, cpu_us = (statistics.median(m[i] for m in measured["untraced"]) for i in range(2))
+    print(f"Go's net/http: {rate:,.0f} requests/s untraced, {cpu_us:.1f} us of CPU each; ratios of "
+          "the rounds: median (least .. most):")
+    for mode, goal in GO_GOALS.items():
+        ratio, text = ratios(measured, 0, mode)
+        cpu_percent, rss_mib, events_per_s, loss = collectors[mode].use()
+        print(f"  {'--' if mode != 'go' else 'default '}{mode}: {text} times as many, goal >= {goal}: "
+              f"{'met' if ratio >= goal else 'missed'}; CPU {ratios(measured, 1, mode)[1]} times as "
+              f"much a request; its own use: {cpu_percent:.1f} % of a core, {rss_mib:.0f} MiB, "
+              f"{events_per_s:,.0f} events/s, loss: {loss}")
+    server = harness.Process([program, "many", GO_MANY])
+    server.line()
+    leaktrace = harness.Leaktrace(server.pid, directory, "--kinds", "goroutine", interval=1)
+    try:
+        time.sleep(5)
+        walks = [r["runtime"]["walk_s"] * 1000 for r in (leaktrace.stop(), *leaktrace.reports())]
+    finally:
+        leaktrace.close()
+        server.close()
+    print(f"  a walk of {GO_MANY:,} goroutines: median {statistics.median(walks):.0f} ms "
+          f"({min(walks):.0f} .. {max(walks):.0f}), goal {GOAL_WALK_MS}: "
+          f"{'met' if statistics.median(walks) <= GOAL_WALK_MS else 'missed'}\n", flush=True)
+
+
 def bench_tables():
     """Of the programs here, of Node, which has the largest table known, and of their libraries."""
     programs = [path for path in map(shutil.which, ("nginx", "redis-server", "node")) if path]
@@ -321,15 +370,20 @@ def bench_tables():
     print(output_of(harness.BUILD / "bench" / "cfi", *libraries, *programs), flush=True)
 
 
+PARTS = {"pairs": bench_pairs, "nginx": bench_nginx, "descriptors": bench_descriptors,
+         "redis": bench_redis, "go": bench_go}
+
+
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    parts = sys.argv[2:] or [*PARTS, "tables"]
     print(f"{os.uname().release}, {os.cpu_count()} CPUs, median of {rounds} interleaved rounds\n")
     with tempfile.TemporaryDirectory(prefix="leaktrace-bench-") as directory:
-        bench_pairs(rounds, directory)
-        bench_nginx(rounds, directory)
-        bench_descriptors(rounds, directory)
-        bench_redis(rounds, directory)
-    bench_tables()
+        for part, run in PARTS.items():
+            if part in parts:
+                run(rounds, directory)
+    if "tables" in parts:
+        bench_tables()
 
 
 if __name__ == "__main__":

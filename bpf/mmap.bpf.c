@@ -145,6 +145,38 @@ static __always_inline bool in_allocator(const struct lt_thread *thread)
 	return thread->pending.sp > sp && thread->pending.sp - sp < LT_MAX_NESTED_STACK;
 }
 
+static __always_inline bool is_within(__u64 address, __u64 start, __u64 end)
+{
+	return address - start < end - start;
+}
+
+/* Words of stack in which the return into Go's callCgoMmap is looked for: two small frames of C. */
+#define CGO_MMAP_WORDS 16
+
+/*
+ * By Go's runtime for itself: sysMmap makes the call, or with cgo the C library's mmap, called by way of
+ * x_cgo_mmap (runtime/cgo/gcc_mmap.c), which callCgoMmap calls and nobody else.
+ */
+static __always_inline bool by_go(const struct lt_thread *thread)
+{
+	__u32 process = thread->process;
+	const struct lt_bpf_go *go = thread->go ? bpf_map_lookup_elem(&lt_go_layouts, &process)
+						: NULL;
+	__u64 words[CGO_MMAP_WORDS];
+
+	if (!go)
+		return false;
+	if (is_within(thread->returned.rip, go->mapper.start, go->mapper.end))
+		return true;
+	if (!go->cgo_mapper.start ||
+	    bpf_probe_read_user(words, sizeof(words), (void *)thread->returned.rsp))
+		return false;
+	for (int i = 0; i < CGO_MMAP_WORDS; i++)
+		if (is_within(words[i], go->cgo_mapper.start, go->cgo_mapper.end))
+			return true;
+	return false;
+}
+
 /* What a call has mapped. */
 struct made {
 	__u64 start, size;
@@ -164,6 +196,8 @@ static __always_inline void acquire(__u32 process, struct lt_thread *thread, str
 			return; /* it is the allocator's already */
 		made->class = LT_RANGE_ALLOCATOR;
 	}
+	if (made->class == LT_RANGE_PLAIN && !(made->flags & LT_WIRE_F_PROTECT) && by_go(thread))
+		made->class = LT_RANGE_ALLOCATOR;
 	/* What takes memory away is a release in this respect. */
 	ends = made->flags & LT_WIRE_F_PROTECT && made->class == LT_RANGE_RESERVED;
 	if (!ring_of_process(process, &ref) || (!ring_takes_acquire(&ref) && !ends)) {

@@ -102,6 +102,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	bpf_map_delete_elem(&lt_threads, &old);
 	image = *target;
 	old = image.process;
+	bpf_map_delete_elem(&lt_go_layouts, &old);
 	if (!(image.flags & LT_TARGET_FOLLOW)) {
 		/* What the new image does, its exit included, is nobody's. */
 		bpf_map_delete_elem(&lt_targets, &pid);
@@ -149,6 +150,7 @@ int on_thread_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (!status)
 		status = BPF_CORE_READ(task, exit_code);
 	bpf_map_delete_elem(&lt_process_spaces, &process);
+	bpf_map_delete_elem(&lt_go_layouts, &process);
 	tell(LT_WIRE_EXIT, process, 0, pid, status);
 	return 0;
 }

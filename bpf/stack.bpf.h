@@ -10,6 +10,7 @@
 #define LT_STACK_BPF_H
 
 #include "common.bpf.h"
+#include "go.bpf.h"
 #include "ring.bpf.h"
 #include "thread.bpf.h"
 #include "unwind.bpf.h"
@@ -178,17 +179,31 @@ static __always_inline __u64 *sent_slot(const struct lt_thread *thread, __u64 st
 	return bpf_map_lookup_elem(&lt_stacks_sent, &slot);
 }
 
-/* The id of the stack; thread->stack is filled unless the stack was sent before. */
-static __always_inline __u64 stack_identify(struct pt_regs *ctx, struct lt_thread *thread)
+/*
+ * The id of the stack with thread->chain behind it; thread->stack is filled unless that was sent before.
+ */
+static __always_inline __u64 stack_identify_chained(struct pt_regs *ctx, struct lt_thread *thread)
 {
 	__u64 stack_id = stack_recall(ctx, thread), *sent;
 
 	if (stack_id) {
+		if (thread->chain_words)
+			stack_id = chain_hash(thread, stack_id);
 		sent = sent_slot(thread, stack_id);
 		if (sent && *sent == sent_mark(thread, stack_id))
 			return stack_id;
 	}
-	return stack_walk(ctx, thread);
+	stack_id = stack_walk(ctx, thread);
+	return thread->chain_words ? chain_append((__u32)bpf_get_current_pid_tgid()) : stack_id;
+}
+
+/* The same with what made the goroutine behind it, if one runs here. */
+static __always_inline __u64 stack_identify(struct pt_regs *ctx, struct lt_thread *thread)
+{
+	thread->chain_words = 0;
+	if (thread->go)
+		chain_find((__u32)bpf_get_current_pid_tgid(), ctx->r14);
+	return stack_identify_chained(ctx, thread);
 }
 
 /* Sends the frames of a stack ahead of the first event that names it. */

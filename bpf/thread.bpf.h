@@ -78,12 +78,15 @@ struct lt_walk {
 	0xfffffffdu /* the result depends on it already, or it cannot be remembered                \
 		     */
 
+/* A mark of what the goroutine does; of each creation, a mark and the id of a stack. */
+#define LT_GO_CHAIN_WORDS (1 + 2 * LT_GO_GENERATIONS)
+
 /* Everything a thread needs while one of its calls is handled: no other program runs meanwhile. */
 struct lt_thread {
 	__u32 process; /* whose thread it is: an exec makes it another one's */
 	__u32 space;   /* whose code it runs: bpf/code.bpf.h */
 	__u32 spaces_round;
-	__u32 reserved;
+	__u32 go; /* the process has a Go runtime: lt_go_layouts knows it */
 	struct lt_pending pending;
 	struct lt_leading leading;
 	struct lt_address_range last_range; /* executable; of the latest look */
@@ -94,9 +97,13 @@ struct lt_thread {
 	struct lt_walk walk;
 	struct lt_layout draft;               /* of the walk under way */
 	struct lt_layout layouts[LT_LAYOUTS]; /* direct-mapped */
-	struct lt_wire_stack stack;           /* the record under construction ... */
-	__u64 frames[LT_MAX_FRAMES + 1];      /* ... and its frames, contiguous */
-	__u8 chunk[LT_STACK_CHUNK];           /* a copy of user stack */
+	/* What made the goroutine that runs, as words of a stack: go.bpf.h. */
+	__u64 chain[LT_GO_CHAIN_WORDS];
+	__u32 chain_words;
+	__u32 reserved;
+	struct lt_wire_stack stack;      /* the record under construction ... */
+	__u64 frames[LT_MAX_FRAMES + 1]; /* ... and its frames, contiguous */
+	__u8 chunk[LT_STACK_CHUNK];      /* a copy of user stack */
 };
 
 struct {
@@ -129,7 +136,15 @@ struct {
 	__type(value, __u32);
 } lt_process_spaces __weak SEC(".maps");
 
-/* Counted up by user space when it changes something there. */
+/* Told by user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LT_MAX_TARGETS);
+	__type(key, __u32); /* number of the process */
+	__type(value, struct lt_bpf_go);
+} lt_go_layouts __weak SEC(".maps");
+
+/* Counted up by user space when it changes something in these. */
 __u32 lt_spaces_round __weak = 0;
 
 static __always_inline struct lt_thread *thread_add(__u32 tid)
@@ -163,6 +178,7 @@ static __always_inline struct lt_thread *thread_get(const struct lt_bpf_target *
 		thread->spaces_round = lt_spaces_round;
 		space = bpf_map_lookup_elem(&lt_process_spaces, &process);
 		thread->space = space ? *space : 0;
+		thread->go = bpf_map_lookup_elem(&lt_go_layouts, &process) != NULL;
 	}
 	return thread;
 }

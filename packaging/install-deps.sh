@@ -8,10 +8,10 @@ build="gcc libc6-dev clang llvm libbpf-dev bpftool libelf-dev libdw-dev zlib1g-d
 	libiberty-dev uthash-dev liblzma-dev"
 check="$build libcmocka-dev libdebuginfod1|libdebuginfod1t64 libclang-rt-dev g++ rustc binutils python3 prometheus prometheus-node-exporter
 	memcached nginx-light redis-server redis-tools postgresql libpq-dev sqlite3 libsqlite3-dev nodejs libjemalloc-dev libgoogle-perftools-dev libunwind-dev libmimalloc-dev musl-tools libboost-context1.74.0|libboost-context1.83.0|libboost-context1.88.0
-	util-linux mandoc"
+	util-linux mandoc golang-go golang-google-grpc-dev"
 kernels="$check qemu-system-x86 busybox-static debian-archive-keyring"
 lint="$build clang-format clang-tidy shellcheck"
-bench="$build python3 redis-server redis-tools memcached nginx-light wrk"
+bench="$build python3 redis-server redis-tools memcached nginx-light wrk golang-go"
 
 case ${1:-} in
 build) wanted=$build ;;

@@ -29,7 +29,7 @@ fence() { # PATTERN ALLOWED WHAT
 fence '#include <bpf/' '^user/(bpf/|stream/live\.c)' "<bpf/...>"
 fence '#include <(elfutils/|dwarf)' '^user/(symbol|elf)/' "libdw"
 fence '#include <libiberty' '^user/symbol/' "libiberty"
-fence '#include <Zydis' '^user/probe/' "Zydis"
+fence '#include <Zydis' '^user/(probe|go)/' "Zydis"
 fence '#include "leaktrace.skel.h"' '^user/bpf/' "the BPF skeleton"
 
 # Arrows run one way: room → rooms it may include from.
@@ -47,9 +47,10 @@ stream base
 model base
 trend base
 symbol elf,proc,base
+go elf,proc,base
 report model,trend,symbol,base
 export report,trend,base
-cli base,proc,elf,probe,bpf,stream,model,trend,symbol,report,export
+cli base,proc,elf,probe,bpf,stream,model,trend,symbol,report,export,go
 ROOMS
 
 # Files a newcomer can hold in the head.

@@ -35,6 +35,20 @@ struct lt_bpf_lender {
 };
 
 /*
+ * Of a process with a Go runtime: value of lt_go_layouts, by the number of the process.  Offsets are those
+ * of fields in struct g and struct m of runtime/runtime2.go, in the version at hand.
+ */
+struct lt_bpf_go {
+	__u16 g_m, g_goid, g_gopc, g_sched_sp, g_sched_bp;
+	__u16 m_curg;
+	__u32 reserved;
+	/* Where the runtime makes mappings for itself: its sysMmap, and with cgo its callCgoMmap. */
+	struct {
+		__u64 start, end; /* 0, 0: there is none */
+	} mapper, cgo_mapper;
+};
+
+/*
  * Numbers of processes: those that leaktrace was pointed at have their pid (below 1 << 22,
  * PID_MAX_LIMIT in include/linux/threads.h), those that BPF gives have this bit.
  */

@@ -50,6 +50,7 @@ enum lt_listing {
 	LT_LISTING_NOWHERE = 0,
 	LT_LISTING_DESCRIPTORS = 1, /* /proc/PID/fd; ids are descriptors */
 	LT_LISTING_THREADS = 2,     /* /proc/PID/task; ids are thread ids */
+	LT_LISTING_GOROUTINES = 3,  /* the Go runtime's allgs; ids are goids */
 	LT_LISTINGS
 };
 
@@ -113,6 +114,15 @@ enum lt_stack_origin {
 	LT_STACK_FROM_BEFORE = 1, /* it was there when we came, or was inherited */
 	LT_STACK_UNSEEN = 2,      /* listed by the kernel, but made by no call that was seen */
 	LT_STACK_ORIGINS
+};
+
+/* Words of a stack that are no addresses: marks.def */
+enum lt_mark {
+	LT_MARK_NONE = 0,
+#define LT_MARK(symbol, value, class, text) LT_MARK_##symbol = (value),
+#include "marks.def"
+#undef LT_MARK
+	LT_MARK_LIMIT = 4096, /* what is less is none, or a mark that is not known */
 };
 
 enum lt_counter {

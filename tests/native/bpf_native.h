@@ -110,6 +110,7 @@ struct native_region {
 };
 
 #define NATIVE_REGIONS 16
+#define NATIVE_BIRTHS  8
 
 static struct {
 	struct lt_thread *thread; /* on the heap: what overruns it is seen */
@@ -119,6 +120,10 @@ static struct {
 	struct lt_slot rule_cache[LT_RULE_SLOTS];
 	struct lt_slot memo[LT_MEMO_SLOTS];
 	__u64 sent[LT_STACK_SLOTS];
+	struct lt_bpf_go go; /* of the process, if thread->go says that it is known */
+	struct lt_go_birth_key born[NATIVE_BIRTHS];
+	struct lt_go_birth births[NATIVE_BIRTHS];
+	__u32 birth_count;
 	struct native_region regions[NATIVE_REGIONS];
 	__u32 region_count;
 	bool live;             /* this process is the target: its own memory is read */
@@ -143,6 +148,14 @@ static inline void *native_element(void *elements, size_t size, __u32 count, __u
 		&(map), (array), sizeof((array)[0]), sizeof(array) / sizeof((array)[0])            \
 	}
 
+static void *native_birth(const void *key)
+{
+	for (__u32 i = 0; i < native.birth_count; i++)
+		if (!memcmp(&native.born[i], key, sizeof(native.born[i])))
+			return &native.births[i];
+	return NULL;
+}
+
 static void *bpf_map_lookup_elem(void *map, const void *key)
 {
 	const struct {
@@ -157,6 +170,8 @@ static void *bpf_map_lookup_elem(void *map, const void *key)
 	};
 	__u32 index;
 
+	if (map == &lt_go_births)
+		return native_birth(key);
 	memcpy(&index, key, sizeof(index));
 	for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
 		if (map == arrays[i].map)
@@ -164,6 +179,8 @@ static void *bpf_map_lookup_elem(void *map, const void *key)
 					      index);
 	if (map == &lt_threads)
 		return index == NATIVE_TID ? native.thread : NULL;
+	if (map == &lt_go_layouts)
+		return native.thread->go && index == native.thread->process ? &native.go : NULL;
 	if (map == &lt_code_spaces) /* there is one space, by whatever number */
 		return native.ranges;
 	if (map == native.ranges)
@@ -221,6 +238,7 @@ static inline void native_reset(void)
 	for (size_t i = 0; i < 2 * LT_MAX_CODE_RANGES; i++)
 		native.ranges[i] = (struct lt_code_range){ .start = ~0ULL, .end = ~0ULL };
 	native.region_count = 0;
+	native.birth_count = 0;
 	native.on_read = NULL;
 	native.live = false;
 	native.faults = 0;

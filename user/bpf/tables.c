@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "elf/gounwind.h"
 
 /* Tables of files that nobody maps now but may map again: plug-ins that come and go. */
 #define MAX_IDLE_TABLES 64
@@ -75,7 +76,13 @@ static void build(struct lt_table *table)
 {
 	_lt_close_ int fd = lt_take_fd(&table->fd);
 
-	table->error = fd < 0 ? build_vdso(&table->built) : lt_ehframe_build(fd, &table->built);
+	if (fd < 0) {
+		table->error = build_vdso(&table->built);
+		return;
+	}
+	table->error = lt_gounwind_build(fd, &table->built);
+	if (table->error == -ENODATA)
+		table->error = lt_ehframe_build(fd, &table->built);
 }
 
 static struct lt_table *next_to_build(const struct lt_tables *tables)

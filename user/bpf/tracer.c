@@ -39,6 +39,7 @@ struct lt_tracer {
 	int *multi_links; /* uprobe_multi link fds */
 	size_t multi_count;
 	struct lt_calls calls;
+	struct lt_gotrace go;
 	uint64_t kinds;             /* that are traced */
 	struct lt_inherit *inherit; /* NULL: children are not followed */
 	bool uprobe_multi;
@@ -132,6 +133,8 @@ static void configure(struct lt_tracer *tracer, const struct lt_features *featur
 			bpf_program__set_expected_attach_type(
 				program, (enum bpf_attach_type)LT_BPF_TRACE_UPROBE_MULTI);
 	}
+	/* After the programs of the heap, which have the same type. */
+	lt_gotrace_choose(&tracer->go, bpf->obj, features, options->go_probes);
 }
 
 static int open_code(struct lt_tracer *tracer)
@@ -438,6 +441,26 @@ int lt_tracer_attach(struct lt_tracer *tracer, const struct lt_process *process,
 	return err;
 }
 
+int lt_tracer_attach_go(struct lt_tracer *tracer, const struct lt_process *process, uint32_t number,
+			const struct lt_go_plan *plan, struct lt_buf *error)
+{
+	uint32_t pid = (uint32_t)process->tgid_init;
+	int err = bpf_map_update_elem(bpf_map__fd(tracer->bpf->maps.lt_go_layouts), &number,
+				      &plan->layout, BPF_ANY)
+			  ? -errno
+			  : 0;
+
+	/* Threads that are known already look again whose they are. */
+	__atomic_fetch_add(&tracer->bpf->bss->lt_spaces_round, 1, __ATOMIC_RELEASE);
+	if (!err)
+		err = lt_gotrace_attach(&tracer->go, tracer->bpf->obj, pid, plan);
+	if (err)
+		lt_buf_printf(error, "Go probes cannot be attached to pid %u: %s%s", pid,
+			      strerror(-err),
+			      err == -EPERM || err == -EACCES ? ": run as root" : "");
+	return err;
+}
+
 void lt_tracer_activate(struct lt_tracer *tracer)
 {
 	__atomic_store_n(&tracer->bpf->bss->lt_active, 1, __ATOMIC_RELEASE);
@@ -452,6 +475,7 @@ void lt_tracer_detach(struct lt_tracer *tracer)
 	for (size_t i = 0; i < tracer->link_count; i++)
 		bpf_link__destroy(tracer->links[i]);
 	tracer->link_count = 0;
+	lt_gotrace_close(&tracer->go);
 	lt_calls_close(&tracer->calls);
 	lt_inherit_free(tracer->inherit);
 	tracer->inherit = NULL;

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "bpf/code.h"
 #include "bpf/features.h"
+#include "bpf/gotrace.h"
 #include "probe/plan.h"
 
 struct lt_tracer;
@@ -25,6 +26,7 @@ struct lt_tracer_options {
 	uint64_t ring_bytes; /* per ring, a power of two of at least a page; 0: default */
 	uint32_t max_frames; /* of a stack, at most LT_MAX_FRAMES; 0: that */
 	uint64_t kinds;      /* to be traced: bit 1 << enum lt_kind */
+	bool go_probes;      /* lt_tracer_attach_go() may be told of sites */
 	bool follow;         /* children have the probes from their birth on: bpf/inherit.h */
 	size_t threads;      /* the targets have now: sizes the pending-call table on old kernels */
 };
@@ -39,6 +41,12 @@ bool lt_tracer_has_image(const struct lt_tracer *tracer, uint32_t pid, uint32_t 
 /* May be called again with further plans. */
 int lt_tracer_attach(struct lt_tracer *tracer, const struct lt_process *process,
 		     const struct lt_plan *plan, struct lt_buf *error);
+/*
+ * Of a process with a Go runtime, which has this number in events: from now on its stacks have what made
+ * their goroutine behind them; and the plan's probes are attached, to it alone, not to its children.
+ */
+int lt_tracer_attach_go(struct lt_tracer *tracer, const struct lt_process *process, uint32_t number,
+			const struct lt_go_plan *plan, struct lt_buf *error);
 void lt_tracer_activate(struct lt_tracer *tracer);
 /*
  * Closes the gate and takes every probe away; when it returns, no program runs any more and every

@@ -20,8 +20,6 @@
 
 /* How long a look at a network's sockets may take, while nobody reads the rings. */
 #define SOCKETS_BUDGET_NS (200 * 1000000ULL)
-/* Turns of reading the rings until what is older than a look has been read, but by a very fast target. */
-#define MAX_DRAINS 64
 /* Threads whose names are looked up each time; of more, only those of new ones are. */
 #define MAX_RENAMED 1024
 /* Looks that are not for a report take one part in so many of the time: nobody reads the rings then. */
@@ -62,11 +60,15 @@ static bool wants(const struct lt_session *session, uint8_t listing)
 	return false;
 }
 
-/* What is done to a table of descriptors that several share is told of its owner alone. */
+/*
+ * What is done to a table of descriptors that several share is told of its owner alone.  Goroutines are not
+ * the kernel's: cli/gowalk.h.
+ */
 static bool has(const struct lt_session *session, const struct lt_target *target, uint8_t listing)
 {
-	return wants(session, listing) && (listing != LT_LISTING_DESCRIPTORS ||
-					   !lt_tracer_borrows_table(session->tracer, target->pid));
+	return wants(session, listing) && listing != LT_LISTING_GOROUTINES &&
+	       (listing != LT_LISTING_DESCRIPTORS ||
+		!lt_tracer_borrows_table(session->tracer, target->pid));
 }
 
 static struct lt_event event_of(const struct look *look, enum lt_event_type type)
@@ -93,18 +95,6 @@ static int read_lists(struct look *look)
 	    !lt_tracer_has_image(look->session->tracer, look->target->pid, look->target->number))
 		err = -ESRCH;
 	return err;
-}
-
-static int drain(const struct lt_session *session)
-{
-	int more = 1;
-
-	for (int i = 0; i < MAX_DRAINS && more > 0; i++) {
-		more = lt_live_drain(session->life);
-		if (more >= 0)
-			more = lt_live_drain(session->live);
-	}
-	return more < 0 ? more : 0;
 }
 
 /* In pieces, each of which says which ids it covers. */
@@ -449,7 +439,7 @@ static int look_at(struct lt_session *session, struct lt_target *target, struct 
 	target->looked_ns = lt_feed_now();
 	target->look_cost_ns = target->looked_ns - look.from_ns;
 	if (!err)
-		err = drain(session);
+		err = lt_feed_drain(session);
 	if (!err)
 		err = tell(&look, round);
 	lt_descriptors_free(&look.descriptors);

@@ -10,10 +10,13 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "cli/census.h"
+#include "cli/golang.h"
 #include "cli/targets.h"
 #include "proc/smaps.h"
 
 #define NS_PER_S 1000000000ULL
+/* Turns of reading the rings until what is older than a look has been read, but by a very fast target. */
+#define MAX_DRAINS 64
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -179,6 +182,29 @@ int lt_feed_emit(void *context, const struct lt_event *event)
 	if (event->type == LT_EVENT_ACQUIRE)
 		return emit_acquire(session, event);
 	return deliver(session, event);
+}
+
+int lt_feed_receive(void *context, const struct lt_event *event)
+{
+	struct lt_session *session = context;
+	struct lt_target *target = event->kind == LT_KIND_GOROUTINE
+					   ? lt_targets_find(session, event->tgid)
+					   : NULL;
+	int err = target ? lt_golang_note(target, event) : 0;
+
+	return err ? err : lt_feed_emit(session, event);
+}
+
+int lt_feed_drain(const struct lt_session *session)
+{
+	int more = 1;
+
+	for (int i = 0; i < MAX_DRAINS && more > 0; i++) {
+		more = lt_live_drain(session->life);
+		if (more >= 0)
+			more = lt_live_drain(session->live);
+	}
+	return more < 0 ? more : 0;
 }
 
 static struct lt_event target_event(const struct lt_session *session,
@@ -388,6 +414,8 @@ int lt_feed_sample(struct lt_session *session)
 	err = update_images(session);
 	if (!err)
 		err = lt_census_confirm(session);
+	if (!err)
+		err = lt_golang_take(session, false);
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
 	for (struct lt_target *target = session->targets; target && !err; target = target->hh.next)
 		err = target->told_end ? 0 : sample(session, target);
@@ -404,6 +432,8 @@ int lt_feed_prepare(struct lt_session *session)
 	err = update_images(session);
 	if (!err)
 		err = lt_census_take(session);
+	if (!err)
+		err = lt_golang_take(session, true);
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
 	for (struct lt_target *target = session->targets; target && !err; target = target->hh.next)
 		if (target->image && !target->told_end)

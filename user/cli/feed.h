@@ -50,6 +50,8 @@ static inline bool lt_file_set_has(const struct lt_file_set *set, size_t file)
 	return file < LT_SET_FILES && set->words[file / 64] >> file % 64 & 1;
 }
 
+struct lt_golang;
+
 /* A process that is traced, from its (fork or) exec to its exec or exit. */
 struct lt_target {
 	uint32_t number;     /* in events */
@@ -69,6 +71,8 @@ struct lt_target {
 	uint64_t looked_ns, look_cost_ns; /* the latest census */
 	bool starts_looked_for;
 	uint32_t start_offset;             /* lt_start_offset(), once looked for */
+	bool is_go;                        /* looked for if the user does not say what to watch */
+	struct lt_golang *golang;          /* NULL: no Go program, or not looked at yet */
 	bool strayed;                      /* it has mapped code that its image's others have not */
 	struct lt_image *image;            /* NULL: not opened */
 	struct lt_pipeline *pipeline;      /* borrowed */
@@ -86,6 +90,7 @@ struct lt_cut_stack {
 #define LT_CUT_STACKS 1024 /* direct-mapped */
 
 struct lt_session {
+	struct lt_options chosen; /* what the user asked for, and what follows from the targets */
 	const struct lt_options *options;
 	struct lt_features features;
 	struct lt_tracer *tracer;
@@ -110,6 +115,7 @@ struct lt_session {
 	uint64_t strays;                    /* events of processes that nobody told of */
 	struct lt_cut_stack cut_stacks[LT_CUT_STACKS];
 	struct lt_cut_stack awaited_stacks[LT_CUT_STACKS]; /* acquires in doubt came before them */
+	bool kinds_by_target;                              /* the user did not say what to watch */
 	bool detached;                                     /* no events come any more */
 	bool told_no_list;                                 /* that something cannot be listed */
 	bool told_no_sockets;                              /* that sockets cannot be described */
@@ -121,6 +127,10 @@ struct lt_session {
 
 /* An lt_event_sink: every event, from the rings and from the feed, passes through this door. */
 int lt_feed_emit(void *session, const struct lt_event *event);
+/* The same for what comes from the rings. */
+int lt_feed_receive(void *session, const struct lt_event *event);
+/* Reads the rings, until what was in them at the call has been told; but by a very fast target. */
+int lt_feed_drain(const struct lt_session *session);
 uint64_t lt_feed_now(void);
 
 /* TARGET, the first MODULEs and PROCESS.  shares: the target whose image it has, or NULL. */

@@ -236,10 +236,23 @@ static const char *take_color(const char *text, void *member)
 	return "auto, always or never";
 }
 
+uint64_t lt_options_all_kinds(void)
+{
+	uint64_t mask = 0;
+
+	for (size_t i = 0; i < LT_KINDS; i++)
+		mask |= UINT64_C(1) << lt_kind_infos[i].value;
+	return mask;
+}
+
 static const char *take_kinds(const char *text, void *member)
 {
 	uint64_t mask = 0;
 
+	if (!strcmp(text, "all")) {
+		*(uint64_t *)member = lt_options_all_kinds();
+		return NULL;
+	}
 	for (;;) {
 		size_t len = strcspn(text, ","), i;
 
@@ -248,7 +261,7 @@ static const char *take_kinds(const char *text, void *member)
 			    !memcmp(lt_kind_infos[i].name, text, len))
 				break;
 		if (i == LT_KINDS)
-			return "some of"
+			return "all, or some of"
 #define LT_KIND(symbol, value, name, ...) " " name
 #include "leaktrace/kinds.def"
 #undef LT_KIND
@@ -507,8 +520,6 @@ int lt_options_parse(struct lt_options *result, int argc, char **argv, struct lt
 	int err;
 
 	_Static_assert(ARRAY_SIZE(rows) <= 64, "a bit for each option");
-	for (size_t i = 0; i < LT_KINDS; i++)
-		options.kinds |= UINT64_C(1) << lt_kind_infos[i].value;
 	err = take_all(&options, argc, argv, &rest, &seen, text);
 	if (err)
 		return err;

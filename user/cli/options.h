@@ -37,14 +37,15 @@ struct lt_options {
 	double interval_s;                /* between reports; >= 0.1 */
 	uint64_t count;                   /* reports; 0: until the end */
 	uint32_t top;                     /* 1 .. LT_MAX_REPORT_SITES */
-	uint64_t kinds;                   /* bit 1 << enum lt_kind */
+	uint64_t kinds;                   /* bit 1 << enum lt_kind; 0: by what the targets are */
 	double min_growth_per_hour;       /* 0: any */
 	const char *prom, *json, *record; /* NULL: none; json may be "-" */
 	const char *debuginfod;           /* NULL: never; "": servers of the environment; or URLs */
 	uint32_t max_frames;              /* 1 .. LT_MAX_FRAMES; 0: default */
 	uint64_t ring_size;               /* bytes per ring; 0: default */
 	enum lt_color color;
-	bool explain, fail_on_leak, follow, keep_prom, propagate_exit, quiet, verbose;
+	bool explain, fail_on_leak, follow, go_enable_profile, go_probes, keep_prom, propagate_exit,
+		quiet, verbose;
 };
 
 /* lt_options_parse: */
@@ -56,5 +57,8 @@ struct lt_options {
  * with the remedy, exit with 2; -ENOMEM.  Not reentrant: getopt_long keeps its place in globals.
  */
 int lt_options_parse(struct lt_options *options, int argc, char **argv, struct lt_buf *text);
+
+/* What --kinds all means. */
+uint64_t lt_options_all_kinds(void);
 
 #endif

@@ -21,7 +21,8 @@ struct lt_pipeline {
 	size_t evidence_count;
 	struct lt_event_target target; /* strings owned */
 	struct lt_event_process process, process_first;
-	uint64_t heap_now, heap_first; /* live bytes when those were looked at */
+	uint64_t heap_now, heap_first;                  /* live bytes when those were looked at */
+	struct lt_event_runtime runtime, runtime_first; /* one version, owned; NULL: none came */
 	struct lt_event_end end;
 	struct lt_event_limit limits[LT_LIMITS]; /* the latest */
 	uint64_t counters[LT_COUNTER_COUNT];
@@ -71,6 +72,7 @@ void lt_pipeline_free(struct lt_pipeline *pipeline)
 	free((char *)pipeline->target.comm);
 	free((char *)pipeline->target.exe);
 	free((char *)pipeline->target.allocator);
+	free((char *)pipeline->runtime.version);
 	free(pipeline);
 }
 
@@ -93,6 +95,23 @@ static int apply_target(struct lt_pipeline *pipeline, const struct lt_event *eve
 	pipeline->tgid = event->tgid;
 	pipeline->attach_ns = event->time_ns;
 	return 0;
+}
+
+/* The program stays the same, and so does its runtime: what it is called is told once. */
+static int apply_runtime(struct lt_pipeline *pipeline, const struct lt_event *event)
+{
+	const char *version = pipeline->runtime.version;
+	bool first = !version;
+
+	if (first)
+		version = strdup(event->runtime.version);
+	if (!version)
+		return -ENOMEM;
+	pipeline->runtime = event->runtime;
+	pipeline->runtime.version = version;
+	if (first)
+		pipeline->runtime_first = pipeline->runtime;
+	return lt_model_apply(pipeline->model, event);
 }
 
 /* Stream and model losses together; the model finds some itself. */
@@ -174,6 +193,7 @@ static int apply_sample(struct lt_pipeline *pipeline, const struct lt_event *eve
 
 		sample.live_size = site->live_size;
 		sample.acquired_count = site->acquired_count;
+		sample.released_count = site->released_count;
 		for (unsigned int level = 0; level < LT_HISTORY_LEVELS; level++) {
 			sample.alive_above[level] = lt_cohorts_alive_above(&site->cohorts, level);
 			sample.released_above[level] = lt_cohorts_released_above(&site->cohorts,
@@ -225,6 +245,8 @@ static int judge(struct lt_pipeline *pipeline, uint64_t time_ns)
 			.live_count = site->live_count,
 			.live_size = site->live_size,
 			.last_loss_s = lost_s[site->kind],
+			.observed = site->observed,
+			.sampled = site->sampled,
 			.listed = lt_kind_listing(site->kind) != LT_LISTING_NOWHERE,
 		};
 	}
@@ -246,6 +268,8 @@ static void fill_input(const struct lt_pipeline *pipeline, uint64_t time_ns,
 		.heap_growth_bytes = (double)pipeline->heap_now - (double)pipeline->heap_first,
 		.histories = (const struct lt_history *const *)pipeline->histories,
 		.limits = pipeline->limits,
+		.runtime = pipeline->runtime.version ? &pipeline->runtime : NULL,
+		.runtime_first = pipeline->runtime.version ? &pipeline->runtime_first : NULL,
 		.counters = counters,
 		.attach_ns = pipeline->attach_ns,
 		.time_ns = time_ns,
@@ -316,6 +340,8 @@ int lt_pipeline_apply(void *context, const struct lt_event *event)
 	case LT_EVENT_STACK:
 	case LT_EVENT_CENSUS:
 	case LT_EVENT_DESCRIBE:
+	case LT_EVENT_MOVE:
+	case LT_EVENT_OBSERVE:
 		return lt_model_apply(pipeline->model, event);
 	case LT_EVENT_TARGET:
 		return apply_target(pipeline, event);
@@ -343,6 +369,8 @@ int lt_pipeline_apply(void *context, const struct lt_event *event)
 		if (event->limit.which < LT_LIMITS)
 			pipeline->limits[event->limit.which] = event->limit;
 		return 0;
+	case LT_EVENT_RUNTIME:
+		return apply_runtime(pipeline, event);
 	case LT_EVENT_SAMPLE:
 		return apply_sample(pipeline, event);
 	case LT_EVENT_REPORT:

@@ -19,6 +19,7 @@
 #include "cli/exit_code.h"
 #include "cli/explain.h"
 #include "cli/feed.h"
+#include "cli/golang.h"
 #include "cli/setup.h"
 #include "cli/targets.h"
 
@@ -225,6 +226,10 @@ static int finish(struct lt_session *session)
 	/* What it showed for the first time must be seen twice. */
 	if (!err)
 		err = lt_census_confirm(session);
+	if (!err)
+		err = lt_golang_take(session, true);
+	for (struct lt_target *target = session->targets; target; target = target->hh.next)
+		lt_golang_leave(target);
 	lt_tracer_detach(session->tracer);
 	session->detached = true;
 	for (struct lt_image *image = session->images; image && signals; image = image->next)
@@ -280,7 +285,8 @@ static void tell_attached(const struct lt_session *session)
 		if (plan->file_count > 1)
 			lt_buf_printf(&others, " and %zu other file%s", plan->file_count - 1,
 				      plan->file_count == 2 ? "" : "s");
-		if (session->options->kinds >> LT_KIND_HEAP & 1)
+		lt_golang_describe(target, &where);
+		if (target->attached.count)
 			lt_buf_printf(&where, ": %zu probes in %s%s", plan->probe_count,
 				      plan->file_count ? plan->files[0].path : "no file yet",
 				      others.data ? others.data : "");
@@ -309,9 +315,16 @@ static int run(struct lt_session *session)
 	if (err)
 		return err;
 	err = lt_census_take(session);
+	if (!err)
+		err = lt_golang_take(session, true);
 	if (err)
 		return err;
 	tell_attached(session);
+	if (session->kinds_by_target && session->options->kinds != lt_options_all_kinds())
+		lt_info("of Go programs goroutines and heap are watched%s: --kinds all adds %s",
+			session->options->go_probes ? ", and what its probes see" : "",
+			session->options->go_probes ? "mappings and C memory"
+						    : "descriptors, threads, mappings, C memory");
 	if (session->options->verbose)
 		tell_tables(session);
 	err = loop(session);
@@ -411,11 +424,14 @@ int lt_session_run(const struct lt_options *options)
 	int code, err = 0;
 	size_t leaking;
 
-	session.options = options;
+	session.chosen = *options;
+	session.options = &session.chosen;
 	code = lt_setup_launch(&session);
 	raise_fd_limit();
 	if (!code)
 		code = lt_setup_targets(&session);
+	if (!code)
+		lt_setup_kinds(&session);
 	if (!code)
 		code = lt_setup_features(&session);
 	if (!code && !session.launch)
@@ -449,8 +465,11 @@ int lt_session_explain(const struct lt_options *options)
 	_lt_buf_ struct lt_buf text = { 0 };
 	int code;
 
-	session.options = options;
+	session.chosen = *options;
+	session.options = &session.chosen;
 	code = lt_setup_targets(&session);
+	if (!code)
+		lt_setup_kinds(&session);
 	for (struct lt_target *target = session.targets; target && !code;
 	     target = target->hh.next) {
 		code = lt_targets_plan(&session, target, false);

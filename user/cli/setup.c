@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "bpf/features.h"
 #include "cli/exit_code.h"
+#include "cli/golang.h"
 #include "cli/targets.h"
 #include "export/output.h"
 #include "proc/select.h"
@@ -71,6 +72,15 @@ int lt_setup_targets(struct lt_session *session)
 	if (!code && !session->targets)
 		code = LT_EXIT_NO_TARGET;
 	return code;
+}
+
+void lt_setup_kinds(struct lt_session *session)
+{
+	if (session->chosen.kinds)
+		return;
+	session->kinds_by_target = true;
+	session->chosen.kinds = lt_golang_only(session) ? lt_golang_kinds(&session->chosen)
+							: lt_options_all_kinds();
 }
 
 /* One without an allocator does not spoil the session for the others. */
@@ -149,6 +159,7 @@ int lt_setup_tracer(struct lt_session *session)
 		.ring_bytes = session->options->ring_size,
 		.max_frames = session->options->max_frames,
 		.kinds = session->options->kinds,
+		.go_probes = session->options->go_probes,
 		.follow = session->options->follow,
 	};
 	_lt_buf_ struct lt_buf error = { 0 };
@@ -170,7 +181,7 @@ int lt_setup_tracer(struct lt_session *session)
 	}
 	life = lt_tracer_life(session->tracer);
 	ring_count = lt_tracer_rings(session->tracer, &rings);
-	err = lt_live_new(&session->live, rings, ring_count, lt_feed_emit, session);
+	err = lt_live_new(&session->live, rings, ring_count, lt_feed_receive, session);
 	if (!err)
 		err = lt_live_new(&session->life, &life, 1, lt_targets_life, session);
 	if (!err)

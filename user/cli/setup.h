@@ -14,6 +14,8 @@ int lt_setup_exit_code(int err);
 int lt_setup_launch(struct lt_session *session);
 /* The processes that the options name. */
 int lt_setup_targets(struct lt_session *session);
+/* What is watched, if the user did not say: by what the processes are. */
+void lt_setup_kinds(struct lt_session *session);
 int lt_setup_features(struct lt_session *session);
 /* Not for a command, which has mapped nothing yet. */
 int lt_setup_plans(struct lt_session *session);

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "cli/exit_code.h"
+#include "cli/golang.h"
 #include "cli/setup.h"
 
 #define STARTUP_TRIES   20
@@ -165,6 +166,7 @@ static void let_go_of_image(struct lt_session *session, struct lt_target *target
 void lt_targets_drop(struct lt_session *session, struct lt_target *target)
 {
 	HASH_DEL(session->targets, target);
+	lt_golang_leave(target);
 	if (session->tracer)
 		lt_code_forget(lt_tracer_code(session->tracer), target->number);
 	let_go_of_image(session, target);
@@ -261,10 +263,14 @@ static bool has_allocator(struct lt_session *session, struct lt_target *target,
 	return false;
 }
 
-/* Only the heap needs probes: all else is seen by the kernel. */
-static bool wants_probes(const struct lt_session *session)
+/*
+ * Only the heap needs probes: all else is seen by the kernel.  What Go programs allocate in C has to be
+ * asked for.
+ */
+static bool wants_probes(const struct lt_session *session, const struct lt_target *target)
 {
-	return session->options->kinds >> LT_KIND_HEAP & 1;
+	return session->options->kinds >> LT_KIND_HEAP & 1 &&
+	       !(target->is_go && session->kinds_by_target);
 }
 
 int lt_targets_look(struct lt_session *session, struct lt_target *target)
@@ -272,7 +278,7 @@ int lt_targets_look(struct lt_session *session, struct lt_target *target)
 	struct lt_maps maps = { 0 };
 	int err;
 
-	if (!wants_probes(session))
+	if (!wants_probes(session, target))
 		return 0;
 	err = lt_maps_read(&target->process, &maps);
 	if (!err)
@@ -373,7 +379,7 @@ int lt_targets_attach(struct lt_session *session, struct lt_target *target, stru
 	struct lt_plan chosen = { 0 };
 	int err;
 
-	if (!wants_probes(session))
+	if (!wants_probes(session, target))
 		return 0;
 	err = lt_maps_read(&target->process, &maps);
 	if (!err)
@@ -394,7 +400,7 @@ int lt_targets_attach(struct lt_session *session, struct lt_target *target, stru
 
 bool lt_targets_ready(const struct lt_session *session, const struct lt_target *target)
 {
-	return target->attached.count || !wants_probes(session);
+	return target->attached.count || !wants_probes(session, target);
 }
 
 /* An allocator that is mapped later, or by another program: not worth the session if it fails. */

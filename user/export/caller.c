@@ -9,14 +9,12 @@
 
 const struct lt_report_frame *lt_caller_find(const struct lt_report_site *site)
 {
-	uint32_t i = 0;
+	const struct lt_report_frame *asker = lt_role_caller(site->frames, site->frame_count);
 
-	while (i < site->frame_count &&
-	       (lt_role_is_wrapper(&site->frames[i]) || lt_role_is_libc(&site->frames[i])))
-		i++;
-	if (i < site->frame_count && !lt_role_is_beginning(&site->frames[i]))
-		return &site->frames[i];
-	return site->frame_count ? site->frames : NULL;
+	for (uint32_t i = 0; !asker && i < site->frame_count; i++)
+		if (!site->frames[i].mark)
+			asker = &site->frames[i];
+	return asker;
 }
 
 const char *lt_caller_base_name(const char *path)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "export/export.h"
+#include "export/json_parts.h"
 #include "export/words.h"
 #include "report/counters.h"
 
@@ -87,6 +88,11 @@ static void write_counters(struct lt_json *json, const char *key, const uint64_t
 static void write_frame(struct lt_json *json, const char *key, const struct lt_report_frame *frame)
 {
 	lt_json_open(json, key, '{');
+	if (frame->mark) {
+		lt_json_string(json, "mark", frame->mark->text);
+		lt_json_close(json, '}');
+		return;
+	}
 	lt_json_string(json, "func", or_null(frame->function));
 	lt_json_string(json, "file", or_null(frame->file));
 	if (frame->line)
@@ -171,6 +177,7 @@ static void write_site(struct lt_json *json, const struct lt_report_site *site)
 	lt_json_double(json, "oldest_age_s", site->oldest_age_s);
 	lt_json_double(json, "seconds_to_limit", site->seconds_to_limit);
 	write_groups(json, site);
+	lt_json_go_site(json, site);
 	lt_json_bool(json, "fills", site->fills);
 	lt_json_string(json, "stack_end", or_null(site->stack_end));
 	lt_json_open(json, "frames", '[');
@@ -369,6 +376,7 @@ void lt_export_json(const struct lt_report *report, struct lt_buf *out)
 	lt_json_double(&json, "available_bytes", or_nan(report->available_bytes));
 	lt_json_double(&json, "explained_ratio", report->explained_ratio);
 	write_memory(&json, report);
+	lt_json_runtime(&json, report);
 	lt_json_double(&json, "growth_bytes_per_hour", report->growth_per_hour);
 	lt_json_double(&json, "leaking_growth_bytes_per_hour", report->leaking_growth_per_hour);
 	write_counters(&json, "loss", report->counters, false);

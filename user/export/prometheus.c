@@ -314,6 +314,7 @@ static void write_all(const struct lt_prom *all)
 	write_limits(all);
 	write_counters(all, "lost_events_total", "What leaktrace could not see, by name.", false);
 	write_counters(all, "noted_events_total", "Oddities without any loss, by name.", true);
+	lt_prom_go(all);
 	lt_prom_sites(all);
 	if (all->total)
 		write_total(all);

@@ -30,6 +30,8 @@ void lt_prom_begin(struct lt_buf *out, const char *name, const struct lt_report 
 void lt_prom_label(struct lt_buf *out, const char *name, const char *value);
 void lt_prom_end(struct lt_buf *out, double value);
 
+/* All families of the Go runtime (prometheus_go.c); none if no process has one. */
+void lt_prom_go(const struct lt_prom *all);
 /* All families of sites (prometheus_sites.c). */
 void lt_prom_sites(const struct lt_prom *all);
 /* Copies the report's sites, those of one name folded into one; how many are left. */

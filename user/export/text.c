@@ -186,6 +186,7 @@ void lt_export_text(const struct lt_report *report, const struct lt_text_style *
 
 	put_title(&lines, report, style->verbose);
 	lt_text_held(&lines, report, style->verbose);
+	lt_text_runtime(&lines, report, style->verbose);
 	put_headline(&lines, report);
 	lt_text_headroom(&lines, report, style->verbose);
 	put_losses(&lines, report, style->verbose);

@@ -44,7 +44,9 @@ static void put_parts(struct lt_lines *lines, const struct lt_report *report, bo
 static bool is_split(const struct lt_report_memory *memory)
 {
 	return fabs(memory->parts[LT_MEMORY_MAPPINGS]) > 0 || /* NaN is not */
-	       fabs(memory->parts[LT_MEMORY_STACKS]) > 0;
+	       fabs(memory->parts[LT_MEMORY_STACKS]) > 0 ||
+	       fabs(memory->parts[LT_MEMORY_GO_HEAP]) > 0 ||
+	       fabs(memory->parts[LT_MEMORY_GO_STACKS]) > 0;
 }
 
 /* How the growth is explained, if there is more to it than blocks; and what is not. */
@@ -231,6 +233,12 @@ static bool is_plain(const struct look *look)
 			  : agrees(look) && !was_mended(look) && !has_moved(look);
 }
 
+/* The kernel knows nothing of goroutines. */
+static bool is_told(const struct look *look, size_t which)
+{
+	return look->listing->taken && which != LT_LISTING_GOROUTINES;
+}
+
 /* How what is tracked stands to what the kernel lists: equal, or each difference by name. */
 static void put_listings(struct lt_lines *lines, const struct lt_report *report)
 {
@@ -240,11 +248,11 @@ static void put_listings(struct lt_lines *lines, const struct lt_report *report)
 
 	for (size_t i = LT_LISTING_NOWHERE + 1; i < LT_LISTINGS; i++) {
 		looks[i] = look_at(report, i);
-		if (looks[i].listing->taken && !is_plain(&looks[i]))
+		if (is_told(&looks[i], i) && !is_plain(&looks[i]))
 			equal = false;
 	}
 	for (size_t i = LT_LISTING_NOWHERE + 1; i < LT_LISTINGS; i++) {
-		if (!looks[i].listing->taken)
+		if (!is_told(&looks[i], i))
 			continue;
 		lt_lines_printf(lines, "%s%s %s",
 				!told++ ? ""

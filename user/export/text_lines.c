@@ -263,6 +263,8 @@ static size_t split_columns(struct lt_lines *lines, const struct lt_report_site 
 	for (size_t i = 0; i < frames; i++) {
 		size_t width;
 
+		if (site->frames[i].mark)
+			continue;
 		describe(&site->frames[i], wide, verbose, &columns);
 		if (failed(lines, &columns))
 			return room / 2;
@@ -305,13 +307,18 @@ void lt_lines_stack(struct lt_lines *lines, const struct lt_report_site *site, s
 	_lt_cleanup_(columns_free) struct columns columns = { 0 };
 	int number = digits(frames ? frames - 1 : 0);
 	size_t indent = FRAME_INDENT + 2 + (size_t)number, room = lines->columns - indent;
-	size_t width = split_columns(lines, site, frames, verbose, room);
+	size_t width = split_columns(lines, site, frames, verbose, room), numbered = 0;
 
 	for (size_t i = 0; i < frames; i++) {
+		if (site->frames[i].mark) {
+			lt_buf_printf(lines->out, "%*s%s\n", FRAME_INDENT, "",
+				      site->frames[i].mark->text);
+			continue;
+		}
 		describe(&site->frames[i], lines->columns >= WIDE_COLUMNS, verbose, &columns);
 		if (failed(lines, &columns))
 			return;
-		lt_buf_printf(lines->out, "%*s#%-*zu ", FRAME_INDENT, "", number, i);
+		lt_buf_printf(lines->out, "%*s#%-*zu ", FRAME_INDENT, "", number, numbered++);
 		if (verbose)
 			put_whole_frame(lines, &site->frames[i], &columns, width, room, indent + 2);
 		else
@@ -345,10 +352,11 @@ void lt_lines_place(struct lt_lines *lines, const struct lt_report_frame *frame)
 void lt_lines_caller(struct lt_lines *lines, const struct lt_report_site *site)
 {
 	_lt_cleanup_(columns_free) struct columns columns = { 0 };
+	const struct lt_report_frame *found = lt_caller_find(site);
 	size_t used = lines->line.data ? lt_utf8_width(lines->line.data) : 0;
 
-	if (site->frame_count && used + 2 + CALLER_MIN_WIDTH <= lines->columns) {
-		struct lt_report_frame caller = *lt_caller_find(site);
+	if (found && used + 2 + CALLER_MIN_WIDTH <= lines->columns) {
+		struct lt_report_frame caller = *found;
 		size_t room = lines->columns - used - 2, place, width;
 
 		caller.build_id = ""; /* no room for what tells a person nothing */

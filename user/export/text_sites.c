@@ -32,6 +32,25 @@ static const struct lt_report_finding *finding_of(const struct lt_report *report
 	return finding ? &report->findings[finding - 1] : NULL;
 }
 
+/* "5.0 MiB in 1,240 blocks"; "≈ 52.1 MiB in about 5,400 objects (from 104 samples, ± 10 %)" */
+static void put_live(struct lt_lines *lines, const struct lt_report_site *site, bool full)
+{
+	double error = lt_report_relative_error(site);
+
+	if (isnan(error)) {
+		lt_look_live(lines, site->kind, site->unit, site->live_size, site->live_count);
+		lt_text_state(lines, site);
+		return;
+	}
+	if (lt_word_in_bytes(site->unit))
+		lt_lines_printf(lines, "≈ %s in ", BYTES(site->live_size));
+	lt_lines_printf(lines, "about ");
+	lt_look_things(lines, site->kind, site->live_count);
+	if (full)
+		lt_lines_printf(lines, " (from %s sample%s, ± %s)", COUNT(site->sampled),
+				lt_look_plural(site->sampled), PERCENT(error));
+}
+
 static void put_header(struct lt_lines *lines, const struct lt_report *report, size_t at, bool full)
 {
 	const struct lt_report_site *site = &report->sites[at];
@@ -42,8 +61,10 @@ static void put_header(struct lt_lines *lines, const struct lt_report *report, s
 	lt_lines_printf(lines, " %s", site->kind);
 	if (full || (verdict == LT_VERDICT_INSUFFICIENT_DATA && site->evidence.growth_per_hour > 0))
 		put_growth(lines, site, full);
+	if (full && lt_text_has_sentence(site))
+		return;
 	lt_lines_printf(lines, "  ");
-	lt_look_live(lines, site->kind, site->unit, site->live_size, site->live_count);
+	put_live(lines, site, full);
 }
 
 static void put_survivors(struct lt_lines *lines, const struct lt_report_site *site)
@@ -90,7 +111,8 @@ static void put_evidence(struct lt_lines *lines, const struct lt_report *report,
 	const struct lt_evidence *evidence = &site->evidence;
 	const char *why = lt_reason_text(evidence->reason);
 	const struct lt_word *word = lt_word_of(site->kind);
-	bool grouped = site->group_count && !site->group_rest; /* each has its oldest */
+	/* Each group has its oldest, and so has a sentence. */
+	bool told = (site->group_count && !site->group_rest) || lt_text_has_sentence(site);
 
 	lt_lines_indent(lines, 3);
 	put_companions(lines, report, at);
@@ -101,7 +123,7 @@ static void put_evidence(struct lt_lines *lines, const struct lt_report *report,
 	put_survivors(lines, site);
 	if (!isnan(evidence->survival))
 		lt_lines_printf(lines, "%s of %s; ", PERCENT(evidence->survival), word->survive);
-	if (!isnan(site->oldest_age_s) && !grouped)
+	if (!isnan(site->oldest_age_s) && !told)
 		lt_lines_printf(lines, "oldest %s; ", DURATION(site->oldest_age_s));
 	if (verbose) {
 		lt_lines_printf(
@@ -132,13 +154,15 @@ static size_t shown_frames(const struct lt_report_site *site, bool verbose)
 
 static bool is_made_at_run_time(const struct lt_report_frame *frame)
 {
-	return !frame->function[0] && !frame->file[0] && !frame->module[0];
+	return !frame->mark && !frame->function[0] && !frame->file[0] && !frame->module[0];
 }
 
 static bool shows_nameless_code(const struct lt_report_site *site, bool verbose)
 {
+	const struct lt_report_frame *caller = lt_caller_find(site);
+
 	if (!has_stack(site, verbose))
-		return site->frame_count && is_made_at_run_time(lt_caller_find(site));
+		return caller && is_made_at_run_time(caller);
 	for (size_t i = 0; i < shown_frames(site, verbose); i++)
 		if (is_made_at_run_time(&site->frames[i]))
 			return true;
@@ -321,6 +345,7 @@ static void put_site(struct lt_lines *lines, const struct lt_report *report, siz
 	lt_lines_blank(lines);
 	put_header(lines, report, at, true);
 	lt_lines_end(lines, 3);
+	lt_text_sentence(lines, site);
 	put_evidence(lines, report, at, verbose);
 	put_groups(lines, site, verbose);
 	put_note(lines, report, site);

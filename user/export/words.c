@@ -17,6 +17,15 @@ static const struct lt_word words[] = {
 	{ "stack", "thread stack", "thread stacks", "thread stacks", "mapped", "unmapped", "mapped",
 	  "thread stacks survive",
 	  "thread stacks: of threads that run, are kept for reuse, or were never joined" },
+	{ "goroutine", "goroutine", "goroutines", "", "came", "left", "there", "goroutines stay",
+	  "" },
+	{ "go-heap", "object", "objects", "Go heap", "allocated", "freed", "alive",
+	  "allocations survive", "" },
+	{ "http-body", "response body", "response bodies", "", "received", "closed", "open",
+	  "response bodies stay open", "" },
+	{ "ticker", "ticker", "tickers", "", "made", "stopped", "running", "tickers run on", "" },
+	{ "context", "context", "contexts", "", "made", "cancelled", "live",
+	  "contexts are not cancelled", "" },
 };
 
 static const struct lt_word any = { "",      "resource",          "resources",
@@ -27,6 +36,7 @@ const char *const lt_listing_names[LT_LISTINGS] = {
 	[LT_LISTING_NOWHERE] = "",
 	[LT_LISTING_DESCRIPTORS] = "descriptors",
 	[LT_LISTING_THREADS] = "threads",
+	[LT_LISTING_GOROUTINES] = "goroutines",
 };
 
 const struct lt_word *lt_word_of(const char *kind)

@@ -33,6 +33,13 @@ struct lt_cohorts {
 void lt_cohorts_roll(struct lt_cohorts *cohorts, uint32_t now_s);
 /* birth_s: now_s, or earlier for what is only found now. */
 void lt_cohorts_born(struct lt_cohorts *cohorts, uint32_t birth_s, uint32_t now_s);
+/* count of them, born evenly in the seconds after first_s up to last_s (not after now_s). */
+void lt_cohorts_born_between(struct lt_cohorts *cohorts, uint32_t first_s, uint32_t last_s,
+			     uint32_t now_s, uint64_t count);
+/* count of the youngest are released at now_s: where nothing tells which ones. */
+void lt_cohorts_youngest_died(struct lt_cohorts *cohorts, uint32_t now_s, uint64_t count);
+/* The epoch of the oldest that lives began then; UINT32_MAX: none does. */
+uint32_t lt_cohorts_oldest(const struct lt_cohorts *cohorts);
 /* A resource born at birth_s is released at now_s. */
 void lt_cohorts_died(struct lt_cohorts *cohorts, uint32_t birth_s, uint32_t now_s);
 /* Undo of the died at died_s: alive again with its old birth (failed realloc). */

@@ -184,12 +184,22 @@ void lt_handle_revive(struct lt_handles *handles, struct lt_handle_list *listing
 	lt_handle_set_state(listing, entry, LT_HANDLE_LIVE);
 }
 
+/* NULL: there is none, which is counted. */
+static struct lt_site *find_site(struct lt_handles *handles, uint8_t kind, uint64_t stack_id)
+{
+	struct lt_site *site = NULL;
+	int err = lt_sites_find(handles->sites, kind, stack_id, &site);
+
+	handles->totals->sites_full += err == -ENOSPC;
+	handles->totals->memory_full += err && err != -ENOSPC;
+	return err ? NULL : site;
+}
+
 bool lt_handle_begin(struct lt_handles *handles, struct lt_handle_entry *entry, uint8_t kind,
 		     uint64_t stack_id, uint64_t time_ns)
 {
 	struct lt_handle_list *listing = &handles->listings[entry->handle.listing];
-	struct lt_site *site;
-	int err = lt_sites_find(handles->sites, kind, stack_id, &site);
+	struct lt_site *site = find_site(handles, kind, stack_id);
 
 	if (entry->state == LT_HANDLE_LIVE)
 		lt_handle_retire(handles, listing, entry);
@@ -197,11 +207,8 @@ bool lt_handle_begin(struct lt_handles *handles, struct lt_handle_entry *entry, 
 	entry->lived = false;
 	entry->idle = 0;
 	entry->unknown = LT_KIND_NONE;
-	if (err) {
-		handles->totals->sites_full += err == -ENOSPC;
-		handles->totals->memory_full += err != -ENOSPC;
+	if (!site)
 		return false;
-	}
 	entry->handle.kind = kind;
 	entry->handle.site = site->index;
 	entry->handle.birth_s = lt_handle_from_before(handles, entry) ? 0 : handles->now_s;
@@ -212,6 +219,23 @@ bool lt_handle_begin(struct lt_handles *handles, struct lt_handle_entry *entry, 
 	listing->result.before += lt_handle_from_before(handles, entry);
 	lt_handle_set_state(listing, entry, LT_HANDLE_LIVE);
 	return true;
+}
+
+void lt_handle_move(struct lt_handles *handles, struct lt_handle_entry *entry, uint64_t stack_id,
+		    uint64_t time_ns)
+{
+	struct lt_handle_list *listing = &handles->listings[entry->handle.listing];
+	struct lt_site *from = site_of(handles, entry);
+	struct lt_site *to = find_site(handles, entry->handle.kind, stack_id);
+
+	if (!to || to == from)
+		return;
+	listing->result.before -= lt_handle_from_before(handles, entry);
+	lt_lives_stamp(to, time_ns);
+	lt_lives_moved(handles->totals, from, to, entry->handle.birth_s, handles->now_s);
+	entry->handle.site = to->index;
+	entry->handle.birth_s = handles->now_s;
+	listing->result.before += lt_handle_from_before(handles, entry);
 }
 
 void lt_handles_describe(struct lt_handles *handles, const struct lt_event *event)

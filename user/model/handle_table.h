@@ -102,6 +102,9 @@ void lt_handle_forget(struct lt_handles *handles, struct lt_handle_entry *entry)
  */
 bool lt_handle_begin(struct lt_handles *handles, struct lt_handle_entry *entry, uint8_t kind,
 		     uint64_t stack_id, uint64_t time_ns);
+/* A live one belongs to this stack from now on; if that cannot be, it stays where it is. */
+void lt_handle_move(struct lt_handles *handles, struct lt_handle_entry *entry, uint64_t stack_id,
+		    uint64_t time_ns);
 /* A live one is dead, and a dead one lives on as if it had never been. */
 void lt_handle_retire(struct lt_handles *handles, struct lt_handle_list *listing,
 		      struct lt_handle_entry *entry);

@@ -15,6 +15,12 @@ static void touch(struct lt_handle_entry *entry, uint64_t time_ns)
 		entry->last_event_ns = time_ns;
 }
 
+/* A goid is never used again: this one was told of by a probe and by a walk. */
+static bool is_told_twice(const struct lt_handle_entry *entry)
+{
+	return entry->state == LT_HANDLE_LIVE && entry->handle.listing == LT_LISTING_GOROUTINES;
+}
+
 /* dup2() ends what had the number; else a release was missed, or not told of yet to a census. */
 void lt_handles_acquire(struct lt_handles *handles, const struct lt_event *event, uint32_t now_s)
 {
@@ -23,7 +29,7 @@ void lt_handles_acquire(struct lt_handles *handles, const struct lt_event *event
 	struct lt_handle_entry *entry = lt_handle_obtain(handles, number, event->acquire.id);
 
 	handles->now_s = now_s;
-	if (!entry)
+	if (!entry || is_told_twice(entry))
 		return;
 	if (entry->state == LT_HANDLE_LIVE && !(event->flags & LT_WIRE_F_REALLOC))
 		listing->result.went++;
@@ -161,4 +167,16 @@ void lt_handles_restore(struct lt_handles *handles, const struct lt_event *event
 	entry = lt_handle_find(&handles->listings[lt_kind_listing(event->kind)], event->release.id);
 	if (entry)
 		restore_one(handles, entry, event);
+}
+
+void lt_handles_move(struct lt_handles *handles, const struct lt_event *event, uint32_t now_s)
+{
+	struct lt_handle_list *listing = &handles->listings[lt_kind_listing(event->kind)];
+	struct lt_handle_entry *entry = lt_handle_find(listing, event->move.id);
+
+	handles->now_s = now_s;
+	if (!entry || entry->state != LT_HANDLE_LIVE)
+		return;
+	touch(entry, event->time_ns);
+	lt_handle_move(handles, entry, event->move.stack_id, event->time_ns);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The live resources that the kernel can list, of one process generation: descriptors (kinds socket
- * and fd, which share their numbers) and threads.  What events miss, a census mends.
+ * and fd, which share their numbers) and threads.  What events miss, a census mends.  Goroutines are
+ * listed as well, by their runtime; whoever looks tells what came, went and moved, so that they need
+ * no census.
  *
  * Events may cross with a census, for it takes time and so do they: a difference is only believed if
  * the next census shows it again, and no event about that id came in between.  The first census of a
@@ -22,7 +24,7 @@ struct lt_handle {
 	uint8_t listing;  /* enum lt_listing */
 	bool described;   /* since it lives */
 	uint32_t site;    /* index */
-	uint32_t birth_s; /* since the attach; 0 for those FROM_BEFORE */
+	uint32_t birth_s; /* since the attach, at this site; 0 for those FROM_BEFORE */
 	uint64_t born_ns; /* event time; may be before the attach; 0: unknown */
 	uint64_t key;     /* as in struct lt_event_describe, as these; "" before that */
 	const char *type, *name, *local, *state;
@@ -39,6 +41,8 @@ void lt_handles_free(struct lt_handles *handles);
 void lt_handles_acquire(struct lt_handles *handles, const struct lt_event *event, uint32_t now_s);
 void lt_handles_release(struct lt_handles *handles, const struct lt_event *event, uint32_t now_s);
 void lt_handles_restore(struct lt_handles *handles, const struct lt_event *event, uint32_t now_s);
+/* MOVE: a live one belongs to another site, where it is new; born_ns stays.  Others are ignored. */
+void lt_handles_move(struct lt_handles *handles, const struct lt_event *event, uint32_t now_s);
 void lt_handles_census(struct lt_handles *handles, const struct lt_event *event, uint32_t now_s);
 void lt_handles_describe(struct lt_handles *handles, const struct lt_event *event);
 

@@ -66,6 +66,19 @@ static inline void lt_lives_died(struct lt_model_totals *totals, struct lt_site 
 	totals->live_count--;
 }
 
+/* One that lives leaves a site for another one, where it is new: in all, nothing has changed. */
+static inline void lt_lives_moved(struct lt_model_totals *totals, struct lt_site *from,
+				  struct lt_site *to, uint32_t birth_s, uint32_t now_s)
+{
+	lt_lives_shrink(totals, from, 1);
+	lt_lives_died(totals, from, birth_s, now_s);
+	lt_lives_grow(totals, to, 1);
+	lt_lives_born(totals, to, now_s, now_s);
+	totals->acquired_count--;
+	totals->released_count--;
+	totals->moved++;
+}
+
 /* As if it had not died at died_s. */
 static inline void lt_lives_revived(struct lt_model_totals *totals, struct lt_site *site,
 				    uint32_t birth_s, uint32_t died_s, uint32_t now_s)

@@ -11,6 +11,7 @@
 #include "model/handles.h"
 #include "model/lives.h"
 #include "model/mappings.h"
+#include "model/observed.h"
 #include "model/seen.h"
 #include "model/sites.h"
 
@@ -51,6 +52,7 @@ struct lt_model {
 	struct lt_seen *seen;
 	struct lt_mappings *mappings;
 	struct lt_handles *handles;
+	struct lt_observed observed;
 	struct lt_model_totals totals;
 	uint64_t stash_sequence;
 	struct stash stash[STASH_SETS][STASH_WAYS];
@@ -296,6 +298,27 @@ static void stack(struct lt_model *model, const struct lt_event *event)
 	model->totals.memory_full += err == -ENOMEM;
 }
 
+static void observe(struct lt_model *model, const struct lt_event *event)
+{
+	struct lt_site *site;
+	int err;
+
+	if (lt_kind_listing(event->kind))
+		return;
+	err = lt_sites_find(model->sites, event->kind, event->observe.stack_id, &site);
+	model->totals.sites_full += err == -ENOSPC;
+	model->totals.memory_full += err == -ENOMEM;
+	if (!err)
+		lt_observed_apply(&model->observed, &model->totals, site, event, model->now_s);
+}
+
+static void runtime(struct lt_model *model, const struct lt_event *event)
+{
+	if (event->runtime.gc_count != model->observed.collections)
+		lt_observed_look(&model->observed, event->time_ns, model->now_s);
+	model->observed.collections = event->runtime.gc_count;
+}
+
 static void census(struct lt_model *model, const struct lt_event *event)
 {
 	lt_handles_census(model->handles, event, model->now_s);
@@ -318,6 +341,9 @@ static const struct handler {
 	[LT_EVENT_STACK] = { .other = stack },
 	[LT_EVENT_CENSUS] = { .other = census },
 	[LT_EVENT_DESCRIBE] = { .other = describe },
+	[LT_EVENT_MOVE] = { .listed = lt_handles_move },
+	[LT_EVENT_OBSERVE] = { .other = observe },
+	[LT_EVENT_RUNTIME] = { .other = runtime },
 };
 
 int lt_model_apply(struct lt_model *model, const struct lt_event *event)
@@ -327,14 +353,14 @@ int lt_model_apply(struct lt_model *model, const struct lt_event *event)
 	if (event->type >= sizeof(handlers) / sizeof(handlers[0]))
 		return 0;
 	handler = &handlers[event->type];
-	if (!handler->other)
+	if (!handler->other && !handler->listed)
 		return 0;
 	advance(model, event->time_ns);
 	if (handler->listed && lt_kind_listing(event->kind))
 		handler->listed(model->handles, event, model->now_s);
 	else if (handler->range && event->flags & LT_WIRE_F_RANGE)
 		handler->range(model->mappings, event, model->now_s);
-	else
+	else if (handler->other)
 		handler->other(model, event);
 	return 0;
 }
@@ -376,8 +402,11 @@ static void lower_birth(void *context, const struct lt_live_entry *entry)
 
 void lt_model_oldest(const struct lt_model *model, uint32_t *births)
 {
-	for (size_t i = 0; i < lt_sites_count(model->sites); i++)
-		births[i] = UINT32_MAX;
+	for (size_t i = 0; i < lt_sites_count(model->sites); i++) {
+		const struct lt_site *site = lt_sites_at(model->sites, i);
+
+		births[i] = site->observed ? lt_cohorts_oldest(&site->cohorts) : UINT32_MAX;
+	}
 	lt_live_set_each(model->live, lower_birth, births);
 	lt_mappings_oldest(model->mappings, births);
 	lt_handles_oldest(model->handles, births);

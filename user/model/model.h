@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The state of one process generation: live set, site table, stacks, lifecycles.  Driven by events
- * alone (ACQUIRE, RELEASE, RESTORE, STACK, CENSUS, DESCRIBE); reads no clock, makes no system call.
+ * alone (ACQUIRE, RELEASE, RESTORE, STACK, CENSUS, DESCRIBE, MOVE, OBSERVE); reads no clock, makes no system call.
  * A site is a (kind, stack id).  Counts are exact 64-bit counters.  Not thread-safe.
  */
 #ifndef LT_MODEL_MODEL_H
@@ -28,11 +28,18 @@ struct lt_site {
 	uint64_t peak_size;
 	uint64_t first_ns, last_ns; /* event times of the first and latest acquire */
 	struct lt_cohorts cohorts;
+	/* OBSERVE (model/observed.h): counts may be estimates, and cohorts are at any rate. */
+	bool observed;
+	uint64_t sampled; /* how many that live the estimate is made from; 0: it is exact */
+	struct lt_observed_sums {
+		uint64_t acquired_count, acquired_size, released_count, released_size;
+	} observed_sums; /* as told last: what others counted at the site is not in it */
 };
 
 struct lt_model_totals {
 	uint64_t acquired_count, released_count; /* of known resources */
 	uint64_t live_count, live_size;
+	uint64_t moved; /* MOVEs: each a release and an acquire at sites, but neither here */
 	uint64_t unknown_released; /* releases of ids never seen: acquired before the attach */
 	uint64_t unknown_of_kind[LT_KIND_COUNT]; /* the same, by kind */
 	uint64_t repeated_released; /* releases of ids released already: model/seen.h */

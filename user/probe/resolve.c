@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "elf/gofile.h"
 #include "probe/planner.h"
 
 #define MAX_ALLOCATOR_FILE   4096 /* PATH_MAX */
@@ -227,6 +228,11 @@ static int look_into(struct lt_planner *planner, const struct lt_mapping *mappin
 
 	if (err == -ENOEXEC)
 		return 0; /* mapped data or code made at run time, by far: no allocator */
+	/* Go moves stacks, and ends the process when it finds the address of a return probe on one. */
+	if (!err && lt_gofile_present(fd))
+		return lt_planner_skip(planner->plan, mapping->path,
+				       "is a Go program: no return probe goes into it; of the "
+				       "libraries that it maps the allocator is traced");
 	if (!err)
 		err = lt_symbols_find(image, &planner->names, &symbols);
 	if (err)

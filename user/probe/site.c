@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "probe/site.h"
 
-#include <Zydis/Zydis.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "probe/insn.h"
 
 #if defined(__x86_64__)
 #define HOST_IS_X86_64 true
 #else
 #define HOST_IS_X86_64 false
 #endif
-
-/* Code is decoded as if the entry were here, so that targets before it do not wrap around. */
-#define ENTRY_ADDRESS 0x100000000ULL
-
-struct decoded {
-	uint32_t offset;
-	const uint8_t *bytes;
-	ZydisDecodedInstruction insn;
-	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-};
 
 struct candidate {
 	bool found;
@@ -55,70 +46,12 @@ __attribute__((format(printf, 2, 3))) static void say(struct lt_site_choice *cho
 }
 
 static ZyanStatus decode(const ZydisDecoder *decoder, const struct lt_site_request *request,
-			 uint32_t offset, struct decoded *out)
+			 uint32_t offset, struct lt_insn *out)
 {
-	out->offset = offset;
-	out->bytes = request->code + offset;
-	return ZydisDecoderDecodeFull(decoder, out->bytes, request->code_len - offset, &out->insn,
-				      out->operands);
+	return lt_insn_decode(decoder, request->code, request->code_len, offset, out);
 }
 
-/*
- * What every supported kernel emulates instead of stepping over a copy: branch_setup_xol_ops()
- * (nop, jmp, jcc, call) and push_setup_xol_ops() (push of a 64-bit register) in
- * arch/x86/kernel/uprobes.c.  By bytes, as there.  A push takes no prefix but REX.B alone; the
- * kernel refuses branches with 0x66, on which processors disagree, and we take none with any
- * prefix.
- */
-static bool is_emulated(const struct decoded *at)
-{
-	const uint8_t *byte = at->bytes;
-	bool rex_b = byte[0] == 0x41 && at->insn.length == 2;
-	uint8_t opcode = byte[rex_b ? 1 : 0];
-
-	if (opcode >= 0x50 && opcode <= 0x57)
-		return true;
-	if (byte[0] == 0x0f)
-		return at->insn.length == 6 && byte[1] >= 0x80 && byte[1] <= 0x8f;
-	return byte[0] == 0x90 || byte[0] == 0xeb || byte[0] == 0xe9 || byte[0] == 0xe8 ||
-	       (byte[0] >= 0x70 && byte[0] <= 0x7f);
-}
-
-static bool is_control_flow(const struct decoded *at)
-{
-	switch (at->insn.meta.category) {
-	case ZYDIS_CATEGORY_CALL:
-	case ZYDIS_CATEGORY_COND_BR:
-	case ZYDIS_CATEGORY_UNCOND_BR:
-	case ZYDIS_CATEGORY_RET:
-	case ZYDIS_CATEGORY_INTERRUPT:
-	case ZYDIS_CATEGORY_SYSCALL:
-	case ZYDIS_CATEGORY_SYSRET:
-	case ZYDIS_CATEGORY_SYSTEM:
-		return true;
-	default:
-		return at->insn.mnemonic == ZYDIS_MNEMONIC_UD0 ||
-		       at->insn.mnemonic == ZYDIS_MNEMONIC_UD1 ||
-		       at->insn.mnemonic == ZYDIS_MNEMONIC_UD2;
-	}
-}
-
-/* Whole or in part, named or implied, always or under a condition. */
-static bool writes(const struct decoded *at, ZydisRegister reg)
-{
-	for (int i = 0; i < at->insn.operand_count; i++) {
-		const ZydisDecodedOperand *operand = &at->operands[i];
-
-		if (operand->type == ZYDIS_OPERAND_TYPE_REGISTER &&
-		    (operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) &&
-		    ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64,
-						     operand->reg.value) == reg)
-			return true;
-	}
-	return false;
-}
-
-static bool is_null_test(const struct decoded *at)
+static bool is_null_test(const struct lt_insn *at)
 {
 	return at->insn.mnemonic == ZYDIS_MNEMONIC_TEST &&
 	       at->operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
@@ -128,24 +61,24 @@ static bool is_null_test(const struct decoded *at)
 }
 
 /* Why the straight line cannot be followed beyond this instruction; false: it can. */
-static bool stops(const struct decoded *at, const struct lt_site_request *request,
+static bool stops(const struct lt_insn *at, const struct lt_site_request *request,
 		  struct lt_site_choice *choice)
 {
 	int arguments = request->arguments < MAX_ARGUMENTS ? request->arguments : MAX_ARGUMENTS;
 	const char *name = ZydisMnemonicGetString(at->insn.mnemonic);
 
-	if (is_control_flow(at)) {
+	if (lt_insn_is_control_flow(at)) {
 		say(choice, "%s at +%u ends the straight line before an emulated instruction", name,
 		    at->offset);
 		return true;
 	}
-	if (writes(at, ZYDIS_REGISTER_RSP)) {
+	if (lt_insn_writes(at, ZYDIS_REGISTER_RSP)) {
 		say(choice, "%s at +%u moves the stack pointer before an emulated instruction",
 		    name, at->offset);
 		return true;
 	}
 	for (int i = 0; i < arguments; i++) {
-		if (writes(at, argument_registers[i])) {
+		if (lt_insn_writes(at, argument_registers[i])) {
 			say(choice, "%s at +%u overwrites %s before an emulated instruction", name,
 			    at->offset, ZydisRegisterGetString(argument_registers[i]));
 			return true;
@@ -163,14 +96,14 @@ static void walk(const ZydisDecoder *decoder, const struct lt_site_request *requ
 		 struct candidate candidates[2], struct lt_site_choice *choice)
 {
 	bool after_null_test = false, skips_null = false;
-	struct decoded at;
+	struct lt_insn at;
 
 	for (uint32_t offset = 0; offset < request->code_len; offset += at.insn.length) {
 		if (!ZYAN_SUCCESS(decode(decoder, request, offset, &at))) {
 			say(choice, "no instruction can be decoded at +%u", offset);
 			return;
 		}
-		if (is_emulated(&at)) {
+		if (lt_insn_is_emulated(&at)) {
 			bool null_jump = after_null_test && request->null_is_noop && !skips_null &&
 					 at.insn.mnemonic == ZYDIS_MNEMONIC_JZ;
 
@@ -189,17 +122,11 @@ static void walk(const ZydisDecoder *decoder, const struct lt_site_request *requ
 	say(choice, "the known code ends before an emulated instruction");
 }
 
-static void note_branch(struct survey *survey, const struct decoded *at,
-			const ZydisDecodedOperand *operand)
+static void note_branch(struct survey *survey, const struct lt_insn *at)
 {
-	ZyanU64 address;
 	uint64_t target;
 
-	if (!ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&at->insn, operand, ENTRY_ADDRESS + at->offset,
-						   &address)))
-		return;
-	target = address - ENTRY_ADDRESS;
-	if (target > UINT32_MAX)
+	if (!lt_insn_target(at, &target) || target > UINT32_MAX)
 		return;
 	if (target == 0) /* to call itself is a call like any other */
 		survey->loops_to_entry |= at->insn.meta.category != ZYDIS_CATEGORY_CALL;
@@ -218,7 +145,7 @@ static struct survey survey_branches(const ZydisDecoder *decoder,
 				     const struct lt_site_request *request)
 {
 	struct survey survey = { 0 };
-	struct decoded at;
+	struct lt_insn at;
 
 	for (uint32_t offset = 0; offset < request->code_len; offset += at.insn.length) {
 		ZyanStatus status = decode(decoder, request, offset, &at);
@@ -230,10 +157,7 @@ static struct survey survey_branches(const ZydisDecoder *decoder,
 			survey.bad_offset = offset;
 			break;
 		}
-		for (int i = 0; i < at.insn.operand_count; i++)
-			if (at.operands[i].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
-			    at.operands[i].imm.is_relative)
-				note_branch(&survey, &at, &at.operands[i]);
+		note_branch(&survey, &at);
 	}
 	return survey;
 }
@@ -260,14 +184,14 @@ static void describe(const ZydisDecoder *decoder, const struct lt_site_request *
 		     uint32_t offset, struct lt_site_choice *choice)
 {
 	ZydisFormatter formatter;
-	struct decoded at;
+	struct lt_insn at;
 
 	choice->offset = offset;
 	choice->emulated = false;
 	snprintf(choice->instruction, sizeof(choice->instruction), "(bad)");
 	if (offset >= request->code_len || !ZYAN_SUCCESS(decode(decoder, request, offset, &at)))
 		return;
-	choice->emulated = is_emulated(&at);
+	choice->emulated = lt_insn_is_emulated(&at);
 	ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_ATT);
 	if (!ZYAN_SUCCESS(ZydisFormatterFormatInstruction(
 		    &formatter, &at.insn, at.operands, at.insn.operand_count_visible,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,10 +71,10 @@ int lt_report_wanted(const struct lt_report_input *input, int (*want)(void *cont
 		return err;
 	for (size_t i = 0; i < lt_ranking_shown(input, count); i++)
 		for (size_t j = 0; j < ranking[i].site->frame_count; j++) {
-			uint64_t pc = lt_symbol_lookup_pc(ranking[i].site->frames[j]);
+			uint64_t word = ranking[i].site->frames[j], pc = lt_symbol_lookup_pc(word);
 
-			if (lt_symbol_store_symbol(input->symbols, pc, &frames, &frame_count) !=
-			    -ENOENT)
+			if (lt_mark_is(word) || lt_symbol_store_symbol(input->symbols, pc, &frames,
+								       &frame_count) != -ENOENT)
 				continue;
 			err = want(context, pc);
 			if (err)
@@ -107,8 +109,7 @@ static uint32_t source_frames(const struct builder *b, uint64_t pc,
 	return 1;
 }
 
-static int expand_address(const struct builder *b, uint64_t pc, struct lt_report_frame *out,
-			  uint32_t *made)
+static int expand_address(const struct builder *b, uint64_t pc, struct lt_report_frame *out)
 {
 	const struct lt_module *module = lt_symbol_store_module(b->input->symbols, pc);
 	const struct lt_source_frame *source;
@@ -131,30 +132,61 @@ static int expand_address(const struct builder *b, uint64_t pc, struct lt_report
 		if (!out[i].function || !out[i].file || !place.module || !place.build_id)
 			return -ENOMEM;
 	}
-	*made = count;
 	return 0;
+}
+
+static int expand_mark(const struct builder *b, uint64_t word, struct lt_report_frame *out)
+{
+	static const struct lt_report_frame nothing = {
+		.function = "", .file = "", .module = "", .build_id = ""
+	};
+	struct lt_mark_info *made;
+	char text[32];
+
+	*out = nothing;
+	out->mark = lt_mark_find(word);
+	if (out->mark)
+		return 0;
+	snprintf(text, sizeof(text), "mark %" PRIu64, word);
+	out->mark = made = lt_arena_alloc(b->arena, 1, sizeof(*made));
+	if (!made)
+		return -ENOMEM;
+	*made = (struct lt_mark_info){ .value = word, .text = lt_arena_strdup(b->arena, text) };
+	return made->text ? 0 : -ENOMEM;
+}
+
+/* One word of a stack, to as many frames as it has: one at least. */
+static uint32_t expanded_count(const struct builder *b, uint64_t word)
+{
+	const struct lt_source_frame *source;
+
+	return lt_mark_is(word) ? 1 : source_frames(b, lt_symbol_lookup_pc(word), &source);
+}
+
+static int expand_word(const struct builder *b, uint64_t word, struct lt_report_frame *out)
+{
+	return lt_mark_is(word) ? expand_mark(b, word, out)
+				: expand_address(b, lt_symbol_lookup_pc(word), out);
 }
 
 static int expand_frames(const struct builder *b, const struct lt_site *site,
 			 struct lt_report_site *out)
 {
 	struct lt_report_frame *frames;
-	const struct lt_source_frame *source;
-	uint32_t total = 0, made;
+	uint32_t total = 0;
 
 	for (size_t i = 0; i < site->frame_count; i++)
-		total += source_frames(b, lt_symbol_lookup_pc(site->frames[i]), &source);
+		total += expanded_count(b, site->frames[i]);
 	frames = lt_arena_alloc(b->arena, total, sizeof(*frames));
 	if (!frames)
 		return -ENOMEM;
 	out->frames = frames;
 	for (size_t i = 0; i < site->frame_count; i++) {
-		int err = expand_address(b, lt_symbol_lookup_pc(site->frames[i]),
-					 &frames[out->frame_count], &made);
+		int err = expand_word(b, site->frames[i], &frames[out->frame_count]);
 
 		if (err)
 			return err;
-		out->frame_count += made;
+		out->frame_count += expanded_count(b, site->frames[i]);
 	}
 	return 0;
 }
@@ -190,6 +222,8 @@ static int build_site(const struct builder *b, const struct lt_ranked *ranked,
 		.seconds_to_limit = lt_headroom_seconds(b->input, b->report, ranked->kind,
 							ranked->evidence),
 		.fills = ranked->fills,
+		.observed = site->observed,
+		.sampled = site->sampled,
 		.evidence = *ranked->evidence,
 	};
 	if (!site->frame_count) {
@@ -372,11 +406,35 @@ static void divide_growth(struct builder *b)
 {
 	struct lt_report *report = b->report;
 
-	lt_memory_divide(observed_first(b), observed_now(b), report->rss_growth_bytes,
-			 b->input->heap_growth_bytes, &report->memory);
+	lt_memory_divide(
+		&(struct lt_memory_input){
+			.first = observed_first(b),
+			.now = observed_now(b),
+			.runtime_first = b->input->runtime_first,
+			.runtime = b->input->runtime,
+			.growth = report->rss_growth_bytes,
+			.heap_bytes = b->input->heap_growth_bytes,
+		},
+		&report->memory);
 	report->explained_ratio = report->rss_growth_bytes >= EXPLAINED_FROM
 					  ? report->memory.explained / report->rss_growth_bytes
 					  : NAN;
+}
+
+static int copy_runtime(struct builder *b)
+{
+	const struct lt_event_runtime *now = b->input->runtime, *first = b->input->runtime_first;
+	struct lt_report *report = b->report;
+
+	if (!now)
+		return 0;
+	report->has_runtime = true;
+	report->runtime = *now;
+	report->runtime_first = first ? *first : *now;
+	report->runtime.version = lt_arena_strdup(b->arena, now->version);
+	/* The program is the same. */
+	report->runtime_first.version = report->runtime.version;
+	return report->runtime.version ? 0 : -ENOMEM;
 }
 
 static int build_target(struct builder *b)
@@ -431,6 +489,8 @@ int lt_report_build(const struct lt_report_input *input, struct lt_report **repo
 	divide_growth(&b);
 	err = build_target(&b);
 	if (!err)
+		err = copy_runtime(&b);
+	if (!err)
 		err = lt_headroom_build(input, b.arena, b.report);
 	if (!err)
 		err = build_sites(&b);
@@ -442,6 +502,17 @@ int lt_report_build(const struct lt_report_input *input, struct lt_report **repo
 	}
 	*report = &made->report;
 	return 0;
+}
+
+/*
+ * Of n resources each is sampled by a chance p, and so the s samples tell n = s / p: its standard
+ * deviation is sqrt(n p (1 - p)) / p.  All that is sampled for sure, as large objects are, is exact.
+ */
+double lt_report_relative_error(const struct lt_report_site *site)
+{
+	double samples = (double)site->sampled, live = (double)site->live_count;
+
+	return samples > 0 && samples < live ? sqrt((1 - samples / live) / samples) : NAN;
 }
 
 void lt_report_free(struct lt_report *report)

@@ -12,8 +12,11 @@
 #define SAME_CALLER 0.9
 #define ANY_CALLER  0.95 /* of increases: even growth alone is no sign */
 
-/* Below it, every site of a program has the same callers. */
-static const char main_name[] = "main";
+/* Below it, every site of a program has the same callers: in C, and in Go. */
+static bool is_main(const struct lt_report_frame *frame)
+{
+	return !strcmp(frame->function, "main") || !strcmp(frame->function, "main.main");
+}
 
 struct search {
 	const struct lt_report_input *input;
@@ -86,9 +89,9 @@ static uint32_t common_frames(const struct lt_report_site *a, const struct lt_re
 /* Whom a person would know by name, and not every site of the program has. */
 static bool is_telling(const struct lt_report_frame *frame)
 {
-	return frame->function[0] && strcmp(frame->function, main_name) != 0 &&
-	       !lt_role_is_beginning(frame) && !lt_role_is_wrapper(frame) &&
-	       !lt_role_is_libc(frame);
+	return frame->function[0] && !is_main(frame) && !lt_role_is_beginning(frame) &&
+	       !lt_role_is_wrapper(frame) && !lt_role_is_libc(frame) &&
+	       !lt_role_is_go_library(frame);
 }
 
 /* The innermost loop of an interpreter among so many outermost frames; so many if there is none. */

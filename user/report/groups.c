@@ -105,7 +105,9 @@ void lt_groups_add(void *context, const struct lt_handle *handle)
 		return;
 	if (handle->born_ns && handle->born_ns < groups->oldest_ns[slot])
 		groups->oldest_ns[slot] = handle->born_ns;
-	if (groups->count >= LT_GROUPS_MAX)
+	/* What goroutines have in common is their site. */
+	if (lt_kind_listing(handle->kind) == LT_LISTING_GOROUTINES ||
+	    groups->count >= LT_GROUPS_MAX)
 		return;
 	if (!make_room(groups)) {
 		groups->error = -ENOMEM;

@@ -10,6 +10,11 @@ const struct lt_memory_part_info lt_memory_parts[LT_MEMORY_PARTS] = {
 	[LT_MEMORY_HEAP] = { "heap", true, "heap", "heap" },
 	[LT_MEMORY_MAPPINGS] = { "mappings", true, "mappings", "mappings" },
 	[LT_MEMORY_STACKS] = { "thread_stacks", true, "thread stacks", "thread stacks" },
+	[LT_MEMORY_GO_HEAP] = { "go_heap", true, "Go heap", "Go heap" },
+	[LT_MEMORY_GO_STACKS] = { "go_stacks", true, "stacks of goroutines",
+				  "stacks of goroutines" },
+	[LT_MEMORY_GO_KEPT] = { "go_runtime", false, "kept by the Go runtime",
+				"kept by the Go runtime" },
 	[LT_MEMORY_ALLOCATOR] = { "allocator", false, "kept by the allocator (fragmentation)",
 				  "kept by the allocator" },
 	[LT_MEMORY_BEFORE] = { "before_attach", false, "memory from before the attach",
@@ -54,6 +59,59 @@ static void divide_private(const struct growth *growth, double heap_bytes, doubl
 	parts[LT_MEMORY_STACKS] = grown(growth, LT_RESIDENT_MAPPED_STACK);
 }
 
+static bool is_known(uint64_t figure)
+{
+	return figure != LT_UNKNOWN_FIGURE;
+}
+
+static double figure_growth(uint64_t first, uint64_t now)
+{
+	return is_known(first) && is_known(now) ? (double)now - (double)first : NAN;
+}
+
+/* Spans without an object, less those whose pages are the kernel's again. */
+static double kept(const struct lt_event_runtime *runtime)
+{
+	return is_known(runtime->heap_idle_bytes) && is_known(runtime->heap_released_bytes)
+		       ? (double)runtime->heap_idle_bytes - (double)runtime->heap_released_bytes
+		       : NAN;
+}
+
+static void divide_runtime(const struct lt_event_runtime *first, const struct lt_event_runtime *now,
+			   double *parts)
+{
+	if (!first || !now)
+		return;
+	parts[LT_MEMORY_GO_HEAP] = figure_growth(first->heap_inuse_bytes, now->heap_inuse_bytes);
+	parts[LT_MEMORY_GO_STACKS] = figure_growth(first->stacks_inuse_bytes,
+						   now->stacks_inuse_bytes);
+	parts[LT_MEMORY_GO_KEPT] = kept(now) - kept(first); /* NaN stays */
+}
+
+static double known_or_0(double value)
+{
+	return isnan(value) ? 0 : value;
+}
+
+/*
+ * The Go runtime's memory is anonymous pages like any other, counted there.  It maps some as it
+ * grows and has others from before the attach: what it has more is taken from new mappings first.
+ */
+static void take_runtime(double *parts)
+{
+	double bytes = known_or_0(parts[LT_MEMORY_GO_HEAP]) +
+		       known_or_0(parts[LT_MEMORY_GO_STACKS]) +
+		       known_or_0(parts[LT_MEMORY_GO_KEPT]);
+	double mapped = fmin(fmax(bytes, 0), fmax(known_or_0(parts[LT_MEMORY_MAPPINGS]), 0));
+
+	if (!isnan(parts[LT_MEMORY_UNDIVIDED])) {
+		parts[LT_MEMORY_UNDIVIDED] -= bytes;
+		return;
+	}
+	parts[LT_MEMORY_MAPPINGS] -= mapped;
+	parts[LT_MEMORY_BEFORE] -= bytes - mapped;
+}
+
 static void divide_resident(const struct growth *growth, bool maps_tracked, double heap_bytes,
 			    double *parts)
 {
@@ -62,15 +120,16 @@ static void divide_resident(const struct growth *growth, bool maps_tracked, doub
 	else
 		parts[LT_MEMORY_UNDIVIDED] = grown(growth, LT_RESIDENT_HEAP) +
 					     grown(growth, LT_RESIDENT_ANONYMOUS) - heap_bytes;
+	take_runtime(parts);
 	parts[LT_MEMORY_GLOBALS] = grown(growth, LT_RESIDENT_COPIED);
 	parts[LT_MEMORY_FILES] = grown(growth, LT_RESIDENT_FILE);
 	parts[LT_MEMORY_SHARED] = grown(growth, LT_RESIDENT_SHARED);
 	parts[LT_MEMORY_MAIN_STACK] = grown(growth, LT_RESIDENT_STACK);
 }
 
-void lt_memory_divide(const struct lt_event_process *first, const struct lt_event_process *now,
-		      double growth, double heap_bytes, struct lt_report_memory *memory)
+void lt_memory_divide(const struct lt_memory_input *input, struct lt_report_memory *memory)
 {
+	const struct lt_event_process *first = input->first, *now = input->now;
 	uint16_t known = first->resident_count < now->resident_count ? first->resident_count
 								     : now->resident_count;
 	double *parts = memory->parts, others = 0;
@@ -78,22 +137,23 @@ void lt_memory_divide(const struct lt_event_process *first, const struct lt_even
 	*memory = (struct lt_report_memory){ .rest = NAN, .swap_growth = NAN };
 	for (int part = 0; part < LT_MEMORY_PARTS; part++)
 		parts[part] = NAN;
-	parts[LT_MEMORY_HEAP] = heap_bytes;
-	memory->divided = !isnan(growth) && known >= LT_RESIDENT_MAPPED;
+	parts[LT_MEMORY_HEAP] = input->heap_bytes;
+	divide_runtime(input->runtime_first, input->runtime, parts);
+	memory->divided = !isnan(input->growth) && known >= LT_RESIDENT_MAPPED;
 	memory->maps_tracked = memory->divided && known >= LT_RESIDENT_COUNT;
 	if (memory->divided) {
-		divide_resident(&(struct growth){ first, now }, memory->maps_tracked, heap_bytes,
-				parts);
+		divide_resident(&(struct growth){ first, now }, memory->maps_tracked,
+				input->heap_bytes, parts);
 		memory->swap_growth = (double)now->swap_bytes - (double)first->swap_bytes;
 	}
 	for (int part = 0; part < LT_MEMORY_PARTS; part++) {
-		double bytes = isnan(parts[part]) ? 0 : parts[part];
+		double bytes = known_or_0(parts[part]);
 
 		others += bytes;
 		memory->explained += lt_memory_parts[part].explained ? bytes : 0;
 	}
-	if (isnan(growth))
+	if (isnan(input->growth))
 		return;
-	parts[LT_MEMORY_OTHER] = growth - others;
-	memory->rest = growth - memory->explained;
+	parts[LT_MEMORY_OTHER] = input->growth - others;
+	memory->rest = input->growth - memory->explained;
 }

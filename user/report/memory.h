@@ -4,7 +4,8 @@
  * rest has names.  The parts that are known add up to the growth exactly; a part is negative where
  * memory was given back, or where tracked memory needed no new pages.
  *
- * Estimates: live blocks count in full, resident or not.  Pure.
+ * Estimates: live blocks count in full, resident or not.  Of the heap of a Go program the figures of
+ * its runtime are what explains, not those of its sites: they are exact.  Pure.
  */
 #ifndef LT_REPORT_MEMORY_H
 #define LT_REPORT_MEMORY_H
@@ -18,7 +19,10 @@ enum lt_memory_part {
 	LT_MEMORY_HEAP,
 	LT_MEMORY_MAPPINGS,
 	LT_MEMORY_STACKS,
+	LT_MEMORY_GO_HEAP,
+	LT_MEMORY_GO_STACKS,
 	/* The rest. */
+	LT_MEMORY_GO_KEPT, /* free, but not given back by the Go runtime */
 	LT_MEMORY_ALLOCATOR,
 	LT_MEMORY_BEFORE,
 	LT_MEMORY_UNDIVIDED, /* private memory beyond blocks, where mappings are not tracked */
@@ -46,8 +50,13 @@ struct lt_report_memory {
 	bool maps_tracked;             /* and mappings are */
 };
 
-/* heap_bytes: live blocks.  growth: of the RSS; NaN: unknown. */
-void lt_memory_divide(const struct lt_event_process *first, const struct lt_event_process *now,
-		      double growth, double heap_bytes, struct lt_report_memory *memory);
+struct lt_memory_input {
+	const struct lt_event_process *first, *now;
+	const struct lt_event_runtime *runtime_first, *runtime; /* NULL: none */
+	double growth;                                          /* of the RSS; NaN: unknown */
+	double heap_bytes;                                      /* live blocks */
+};
+
+void lt_memory_divide(const struct lt_memory_input *input, struct lt_report_memory *memory);
 
 #endif

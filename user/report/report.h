@@ -13,6 +13,7 @@
 
 #include "base/kind.h"
 #include "model/model.h"
+#include "report/marks.h"
 #include "report/memory.h"
 #include "symbol/store.h"
 #include "trend/verdict.h"
@@ -28,6 +29,8 @@ struct lt_report_frame {
 	const char *module; /* path; "" when no module covers the address */
 	uint64_t offset; /* file offset in the module of the looked-up address; else the address */
 	const char *build_id; /* hex, "" none */
+	/* NULL: a frame.  Else no code: what the frames around it are; all names are "", offset is 0. */
+	const struct lt_mark_info *mark;
 };
 
 /* What some of a site's resources are: those that have this in common. */
@@ -88,6 +91,9 @@ struct lt_report_site {
 	size_t group_count;
 	uint64_t group_rest; /* resources in no group that is shown */
 	uint32_t finding;    /* 1 + index in lt_report.findings; 0: none */
+	/* Of kinds that are observed rather than followed (struct lt_event_observe): */
+	bool observed;
+	uint64_t sampled; /* resources that the estimate is made from; 0: exact */
 	/* It holds much of what a limit that is nearly full counts: among the three largest sites,
 	   by what lives, of that limit's listing (report/headroom.h). */
 	bool fills;
@@ -118,6 +124,8 @@ struct lt_report_input {
 	const struct lt_history *const *histories;    /* one per site of the model; NULL: none */
 	/* By enum lt_limit; limit 0: not known.  NULL: none is. */
 	const struct lt_event_limit *limits;
+	/* The latest, and at the attach.  NULL: none */
+	const struct lt_event_runtime *runtime, *runtime_first;
 	const uint64_t *counters; /* LT_COUNTER_COUNT, with the model's own already merged in */
 	uint64_t attach_ns, time_ns;
 	unsigned int sequence; /* 1, 2, ... */
@@ -141,6 +149,8 @@ struct lt_report {
 	double explained_ratio;  /* memory.explained over RSS growth; NaN when RSS did not grow by
 				    >= 1 MiB; above 1 where blocks reuse old pages, or untouched */
 	struct lt_report_memory memory;
+	bool has_runtime;
+	struct lt_event_runtime runtime, runtime_first; /* the latest, and at the attach */
 	struct lt_report_kind kinds[LT_KINDS]; /* as lt_kind_infos */
 	uint64_t live_bytes;                   /* of the kinds that are measured in bytes */
 	double growth_per_hour;         /* bytes; all sites that have a slope; NaN: none has */
@@ -175,6 +185,8 @@ struct lt_report {
 /* 0 with *report to be freed, or -ENOMEM. */
 int lt_report_build(const struct lt_report_input *input, struct lt_report **report);
 void lt_report_free(struct lt_report *report);
+/* Of a site's figures, if they are an estimate: its standard deviation.  NaN: they are exact */
+double lt_report_relative_error(const struct lt_report_site *site);
 /*
  * The addresses that the report of this input would want named and the store has never looked up:
  * calls want for each, once or more.  Ranking is the same as in lt_report_build.

@@ -290,6 +290,62 @@ static void code_limit(struct codec *codec, struct lt_event *event)
 	code_u64(codec, &event->limit.limit);
 }
 
+static void code_move(struct codec *codec, struct lt_event *event)
+{
+	code_u64(codec, &event->move.id);
+	code_u64(codec, &event->move.stack_id);
+	check(codec, event->kind == LT_KIND_NONE || lt_kind_listing(event->kind),
+	      "what moves is of no list");
+}
+
+static void code_observe(struct codec *codec, struct lt_event *event)
+{
+	struct lt_event_observe *observe = &event->observe;
+
+	code_u64(codec, &observe->stack_id);
+	code_u64(codec, &observe->acquired_count);
+	code_u64(codec, &observe->acquired_size);
+	code_u64(codec, &observe->released_count);
+	code_u64(codec, &observe->released_size);
+	code_u64(codec, &observe->sampled);
+	check(codec, !lt_kind_listing(event->kind), "what is observed belongs to a list");
+	check(codec,
+	      observe->released_count <= observe->acquired_count &&
+		      observe->released_size <= observe->acquired_size,
+	      "more was released than acquired");
+}
+
+static void code_runtime(struct codec *codec, struct lt_event *event)
+{
+	struct lt_event_runtime *runtime = &event->runtime;
+	uint64_t *const figures[] = {
+		&runtime->heap_rate,
+		&runtime->heap_inuse_bytes,
+		&runtime->heap_idle_bytes,
+		&runtime->heap_released_bytes,
+		&runtime->stacks_inuse_bytes,
+		&runtime->next_gc_bytes,
+		&runtime->heap_live_bytes,
+		&runtime->gc_count,
+		&runtime->gc_pause_total_ns,
+		&runtime->gc_pause_last_ns,
+		&runtime->last_gc_ns,
+		&runtime->goroutines,
+		&runtime->runtime_goroutines,
+		&runtime->unread_goroutines,
+		&runtime->walk_ns,
+	};
+
+	code_string(codec, &runtime->version);
+	if (!code_enum(codec, &runtime->heap, 0, LT_RUNTIME_HEAPS,
+		       "where a heap is told of is unknown"))
+		return;
+	code_u32(codec, &runtime->probes);
+	check(codec, runtime->probes <= 1, "a flag is neither 0 nor 1");
+	for (size_t i = 0; i < ARRAY_SIZE(figures); i++)
+		code_u64(codec, figures[i]);
+}
+
 #define RELEASE_FLAGS (LT_WIRE_F_REALLOC | LT_WIRE_F_RANGE)
 #define ACQUIRE_FLAGS (RELEASE_FLAGS | LT_WIRE_F_PROTECT | LT_WIRE_F_CLASS)
 
@@ -316,6 +372,9 @@ static const struct row {
 	[LT_EVENT_CENSUS] = { code_census, false, 0 },
 	[LT_EVENT_DESCRIBE] = { code_describe, false, 0 },
 	[LT_EVENT_LIMIT] = { code_limit, false, 0 },
+	[LT_EVENT_MOVE] = { code_move, true, 0 },
+	[LT_EVENT_OBSERVE] = { code_observe, true, 0 },
+	[LT_EVENT_RUNTIME] = { code_runtime, false, 0 },
 };
 
 static const struct row *row_of(uint16_t type)

@@ -50,6 +50,9 @@ enum lt_event_type {
 	LT_EVENT_CENSUS = 26,   /* what the kernel lists: struct lt_event_census */
 	LT_EVENT_DESCRIBE = 27, /* what a listed resource is, when first told, and as it changes */
 	LT_EVENT_LIMIT = 28,    /* how far the process is from one of its limits */
+	LT_EVENT_MOVE = 29, /* a listed resource that lives belongs to another site from now on */
+	LT_EVENT_OBSERVE = 30, /* what a runtime's own statistics say of a site */
+	LT_EVENT_RUNTIME = 31, /* what a runtime says of itself */
 };
 
 struct lt_event_acquire {
@@ -188,6 +191,52 @@ struct lt_event_describe {
 	const char *state; /* TCP state; else "" */
 };
 
+/* Of goroutines: it waits somewhere else now. */
+struct lt_event_move {
+	uint64_t id;
+	uint64_t stack_id;
+};
+
+/*
+ * Of kinds that are observed rather than followed: there is no event for each resource, but sums,
+ * which may be estimates from a sample.  Cumulative since the process began; they never decrease.
+ */
+struct lt_event_observe {
+	uint64_t stack_id;
+	uint64_t acquired_count, acquired_size, released_count, released_size;
+	/* How many resources that live the estimate is made from; 0: it is exact, or none live */
+	uint64_t sampled;
+};
+
+/* Figures of a Go runtime; UINT64_MAX: not known. */
+#define LT_UNKNOWN_FIGURE UINT64_MAX
+
+/* Where what is told of the heap comes from.  Values are in recordings: append-only. */
+enum lt_runtime_heap {
+	LT_RUNTIME_HEAP_NONE = 0,    /* not watched */
+	LT_RUNTIME_HEAP_PROFILE = 1, /* the runtime's own profile */
+	LT_RUNTIME_HEAP_OFF = 2,     /* that one is off, and nothing else was asked for */
+	LT_RUNTIME_HEAP_SPANS = 3,   /* spans, seen by probes (--go-probes) */
+	LT_RUNTIME_HEAP_UNKNOWN = 4, /* it was not found */
+	LT_RUNTIME_HEAP_ENABLED = 5, /* the profile, switched on by us (--go-enable-profile) */
+	LT_RUNTIME_HEAPS
+};
+
+struct lt_event_runtime {
+	const char *version; /* "go1.22.12" */
+	uint32_t heap;       /* enum lt_runtime_heap */
+	uint32_t probes;     /* 1: --go-probes are in place */
+	uint64_t heap_rate;  /* bytes per sample; 0: none */
+	/* bytes */
+	uint64_t heap_inuse_bytes, heap_idle_bytes, heap_released_bytes, stacks_inuse_bytes,
+		next_gc_bytes, heap_live_bytes;
+	uint64_t gc_count, gc_pause_total_ns, gc_pause_last_ns;
+	uint64_t last_gc_ns;                     /* CLOCK_MONOTONIC; 0: none yet */
+	uint64_t goroutines, runtime_goroutines; /* the user's, the runtime's own */
+	uint64_t unread_goroutines; /* of these: without a usable stack at the last walk */
+	uint64_t walk_ns;           /* how long that one took */
+};
+
 /* Values are in recordings: append-only. */
 enum lt_limit {
 	LT_LIMIT_DESCRIPTORS = 0,    /* RLIMIT_NOFILE */
@@ -237,6 +286,9 @@ struct lt_event {
 		struct lt_event_census census;
 		struct lt_event_describe describe;
 		struct lt_event_limit limit;
+		struct lt_event_move move;
+		struct lt_event_observe observe;
+		struct lt_event_runtime runtime;
 	};
 };
 

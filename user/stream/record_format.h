@@ -31,7 +31,7 @@
 #define LT_RECORD_MAGIC "LTREC\n\x1a"
 
 #define LT_RECORD_MAJOR 1
-#define LT_RECORD_MINOR 2
+#define LT_RECORD_MINOR 3
 
 #define LT_RECORD_FILE_HEADER 24
 #define LT_RECORD_HEADER      24

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "elf/gofile.h"
 #include "symbol/debugdata.h"
 #include "symbol/debugfile.h"
 #include "symbol/debuginfod.h"
@@ -47,9 +48,11 @@ struct file {
 	int debug_fd;
 	Elf *debug_elf; /* NULL: no separate debug file */
 	struct lt_buf mini_image;
-	Elf *mini_elf; /* in it; NULL: no .gnu_debugdata, or no need of it */
+	Elf *mini_elf;        /* in it; NULL: no .gnu_debugdata, or no need of it */
+	struct lt_gofile *go; /* NULL: no Go in it */
 	struct lt_functions *functions;
 	struct lt_lines *lines;
+	bool lines_looked_for;
 	uint64_t debug_bytes; /* what it took from the budget */
 };
 
@@ -73,6 +76,7 @@ static void put_file(struct file *file)
 {
 	if (!file || --file->references)
 		return;
+	lt_gofile_close(file->go);
 	lt_lines_close(file->lines);
 	lt_functions_free(file->functions);
 	elf_end(file->mini_elf);
@@ -338,11 +342,39 @@ static bool is_replaced(Elf *elf, const struct identity *was, const struct ident
 	       !same_build_id(was, build_id, len < LT_MAX_BUILD_ID ? (size_t)len : LT_MAX_BUILD_ID);
 }
 
+static void load_lines(struct lt_resolver *resolver, struct file *file)
+{
+	uint64_t before = resolver->debug_budget_bytes;
+
+	file->lines_looked_for = true;
+	if (lt_lines_open(&file->lines, file->debug_elf ? file->debug_elf : file->elf,
+			  &resolver->places, &resolver->debug_budget_bytes) == -E2BIG)
+		lt_warn("debug information of %s is too large: functions only", file->path);
+	file->debug_bytes += before - resolver->debug_budget_bytes;
+}
+
+/* Go's own table says all of Go's code: debug information is for what C code a program has. */
+static void load_go(struct lt_resolver *resolver, struct file *file)
+{
+	const char *reason = NULL;
+	size_t bytes;
+
+	if (lt_gofile_open(&file->go, file->fd, &reason))
+		return;
+	bytes = lt_gofile_memory(file->go);
+	if (bytes > resolver->debug_budget_bytes)
+		bytes = resolver->debug_budget_bytes;
+	resolver->debug_budget_bytes -= bytes;
+	file->debug_bytes += bytes;
+}
+
 /* What cannot be opened stays NULL: the file is known less. */
 static void load_file(struct lt_resolver *resolver, struct file *file)
 {
-	uint64_t *budget_bytes = &resolver->debug_budget_bytes, before = *budget_bytes;
+	uint64_t *budget_bytes = &resolver->debug_budget_bytes, before;
 
+	load_go(resolver, file);
+	before = *budget_bytes;
 	if (!lt_lines_present(file->elf))
 		file->debug_fd = lt_debugfile_open(file->elf, file->fd, file->path,
 						   &resolver->places);
@@ -351,10 +383,9 @@ static void load_file(struct lt_resolver *resolver, struct file *file)
 	else if (!lt_debugdata_read(file->elf, &file->mini_image, budget_bytes))
 		file->mini_elf =
 			take_program(elf_memory(file->mini_image.data, file->mini_image.len));
-	if (lt_lines_open(&file->lines, file->debug_elf ? file->debug_elf : file->elf,
-			  &resolver->places, budget_bytes) == -E2BIG)
-		lt_warn("debug information of %s is too large: functions only", file->path);
-	file->debug_bytes = before - *budget_bytes;
+	file->debug_bytes += before - *budget_bytes;
+	if (!file->go)
+		load_lines(resolver, file);
 	lt_functions_load(&file->functions, (Elf *[]){ file->elf, file->debug_elf, file->mini_elf },
 			  3);
 }
@@ -413,15 +444,36 @@ static bool is_mangled(const char *name)
 	return name[0] == '_' && (name[1] == 'Z' || name[1] == 'R');
 }
 
-static size_t lookup_file(const struct module *module, uint64_t pc, struct lt_source_frame *frames)
+/* A wrapper that the compiler made has no line of the source, but a name. */
+static size_t lookup_go(const struct file *file, uint64_t address, struct lt_source_frame *frames)
 {
-	const struct file *file = module->file;
+	const struct lt_gopclntab *table = lt_gofile_pclntab(file->go);
+	struct lt_go_function function;
+	size_t count = 0;
+
+	if (!lt_gopclntab_frames(table, address, frames, &count))
+		return 0;
+	if (!count && lt_gopclntab_find(table, address, &function))
+		frames[count++] = (struct lt_source_frame){ .function = function.name, .file = "" };
+	return count;
+}
+
+static size_t lookup_file(struct lt_resolver *resolver, const struct module *module, uint64_t pc,
+			  struct lt_source_frame *frames)
+{
+	struct file *file = module->file;
 	const char *name = NULL;
 	uint64_t address;
 	size_t count = 0;
 
 	if (!address_of(file->elf, pc - module->start + module->file_offset, &address))
 		return 0;
+	if (file->go)
+		count = lookup_go(file, address, frames);
+	if (count)
+		return count;
+	if (!file->lines_looked_for)
+		load_lines(resolver, file);
 	if (file->lines)
 		count = lt_lines_lookup(file->lines, address, frames);
 	if (count && is_mangled(frames[count - 1].function))
@@ -458,7 +510,7 @@ static size_t lookup_raw(struct lt_resolver *resolver, uint64_t pc, struct lt_so
 	if (file && file->replaced)
 		return 0;
 	if (file && file->elf)
-		return lookup_file(module, pc, frames);
+		return lookup_file(resolver, module, pc, frames);
 	if (!module || !module->named || file)
 		*jit = lookup_jit(resolver, pc, frames);
 	return *jit;

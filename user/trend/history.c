@@ -82,6 +82,7 @@ static void fill(struct lt_history *history, unsigned int level, uint32_t from_s
 			.alive_above = sample->alive_above[level],
 			.released_above = sample->released_above[level],
 			.acquired_count = sample->acquired_count,
+			.released_count = sample->released_count,
 		};
 		*open_min = UINT64_MAX;
 		from_s = (uint32_t)end_s;
@@ -122,8 +123,10 @@ size_t lt_history_points(const struct lt_history *history, unsigned int level,
 		points[i] =
 			history->rings[0]
 				? history->rings[level][(complete - count + i) % LT_HISTORY_POINTS]
-				: (struct lt_point){ .acquired_count =
-							     history->last.acquired_count };
+				: (struct lt_point){
+					  .acquired_count = history->last.acquired_count,
+					  .released_count = history->last.released_count,
+				  };
 	return count;
 }
 

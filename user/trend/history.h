@@ -4,7 +4,7 @@
  * s, so that windows of 48 s, 192 s, 12.8 min, 51 min, 3.4 h, 13.6 h, 2.3 d and 9 d are always at
  * hand, whatever the report interval.  Fed once a second of event time.  Pure; not thread-safe.
  * Points cost memory from the first sample on that holds something (a size, survivors); until then
- * all have the acquired_count of the latest sample.
+ * all have the counts of the latest sample.
  */
 #ifndef LT_TREND_HISTORY_H
 #define LT_TREND_HISTORY_H
@@ -24,6 +24,7 @@ struct lt_sample {
 	uint32_t born_max_s[LT_HISTORY_LEVELS];     /* of those: latest birth ... */
 	uint32_t age_max_s[LT_HISTORY_LEVELS];      /* ... and greatest age at the release */
 	uint64_t acquired_count;                    /* cumulative */
+	uint64_t released_count;                    /* likewise, of any age */
 };
 
 struct lt_point {
@@ -31,6 +32,7 @@ struct lt_point {
 	uint64_t alive_above;   /* of this level, at the end of the point */
 	uint64_t released_above;
 	uint64_t acquired_count;
+	uint64_t released_count;
 };
 
 struct lt_history;

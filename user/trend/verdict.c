@@ -8,23 +8,19 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "trend/observed.h"
 #include "trend/robust.h"
+#include "trend/window.h"
 
-#define BLOCKS            12
-#define BLOCK_POINTS      4  /* LT_HISTORY_POINTS / BLOCKS */
-#define MATURITY_POINTS   12 /* model/cohorts.h: "above level L" begins at 12·4^L s ... */
-#define MATURITY_GRAIN    4  /* ... and is reached in steps of 4·4^L s */
 #define FALSE_DISCOVERY   0.01
 #define SEEN_RELEASED_MAX 0.005 /* of the window's survivors */
 #define EVER_RELEASED_MAX 0.02  /* of all survivors since the attach */
 #define QUIET_BLOCKS_MAX  2     /* without survivors, of those blocks that can have some */
 #define RECENT_BLOCKS     3     /* still growing: over the last quarter ... */
-#define LATEST_BLOCKS     2     /* ... and in its latest part */
 #define RECENT_PACE_MIN   0.2   /* of the window's median pace */
 #define LIFETIME_WINDOWS  4     /* shorter mean lifetimes of survivors must be excluded ... */
 #define POISSON_99        2.33  /* ... at 99 %: upper limit of a Poisson count n is about */
 #define POISSON_99_ZERO   4.61  /* n + 2.33 √n + 4.61 */
-#define OUTLIVED_AGES     2     /* as old as that times the oldest released: rather not released */
 #define LOOKS_MAX         12    /* paid for, of a level */
 #define FINISH_LEVELS     2    /* so much shorter is the window that shows a growth finished, ... */
 #define FINISH_SURVIVORS  10.0 /* ... where so many survivors had to be expected ... */
@@ -34,90 +30,34 @@
 #define PACED_MAX         8    /* survivors per connection or thread more at once */
 #define RISE_POINTS       17   /* a level up: the window, and how old its survivors may be */
 #define ATTACH_POINTS     1    /* what there was at the attach */
+#define LOOKS_MIN         4    /* observed: fewer in a window tell nothing */
+#define LASTING_WINDOWS   6    /* observed: like LIFETIME_WINDOWS, of all that is released */
+#define IDLE_LOOKS_MIN    1    /* observed: stands still, though it was looked at */
 #define YOUNG_POINTS_MIN  8
 #define S_PER_HOUR        3600.0
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
-
-/* What one window of a site says. */
-struct window {
-	unsigned int level;
-	uint32_t complete; /* points since the attach */
-	double minima[BLOCKS];
-	struct lt_slope slope;      /* of the minima, per block */
-	uint64_t in[BLOCKS];        /* resources that became survivors */
-	uint64_t matured, released; /* survivors: came in the window, released in it */
-	uint64_t ever_matured, ever_released;
-	uint64_t unknown; /* unknown releases in the second half */
-	double rise;      /* how many more connections and threads at once; not for their own */
-	double exposure;  /* windows lived through by the window's survivors */
-	double survival;
-	uint64_t live_count;
-	unsigned int quiet; /* points at the end during which the size stood still ... */
-	unsigned int pause; /* ... and the most of any such time before */
-	bool survivors_grew;
-	bool outlived; /* all that are young outlived what was ever released */
-	bool lossy;
-};
 
 /* What holds for all sites. */
 struct test {
 	unsigned int levels; /* with a whole window after the attach */
 	struct lt_rising rising;
 	double rise[LT_HISTORY_LEVELS]; /* more connections and threads at once */
-	double threshold;               /* what is significant among all sites */
+	/* Points at which something was told of observed sites. */
+	uint64_t looks[LT_HISTORY_LEVELS];
+	double threshold;  /* what is significant among all sites */
 	double adjustment; /* from a p-value to the rate of false discoveries at which it would be
 			    */
 };
-
-static double span_s(unsigned int level)
-{
-	return (double)(UINT64_C(1) << (2 * level));
-}
-
-static double window_s(unsigned int level)
-{
-	return LT_HISTORY_POINTS * span_s(level);
-}
 
 /* How many levels have a whole window after the attach. */
 static unsigned int usable_levels(uint32_t now_s)
 {
 	unsigned int levels = 0;
 
-	while (levels < LT_HISTORY_LEVELS && now_s >= window_s(levels))
+	while (levels < LT_HISTORY_LEVELS && now_s >= lt_window_s(levels))
 		levels++;
 	return levels;
-}
-
-static uint64_t less(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : 0;
-}
-
-/* Everyone who ever became a survivor, alive or not: never decreases. */
-static uint64_t matured_of(const struct lt_point *point)
-{
-	return point->alive_above + point->released_above;
-}
-
-/* Equal minima are a certain "no growth", without any chance: they take no part in the test. */
-static bool is_flat(const double minima[BLOCKS])
-{
-	for (size_t i = 1; i < BLOCKS; i++)
-		if (minima[i] != minima[0])
-			return false;
-	return true;
-}
-
-static void block_minima(const struct lt_point *points, double minima[BLOCKS])
-{
-	for (size_t i = 0; i < LT_HISTORY_POINTS; i++) {
-		double value = (double)points[i].live_size_min;
-
-		if (i % BLOCK_POINTS == 0 || value < minima[i / BLOCK_POINTS])
-			minima[i / BLOCK_POINTS] = value;
-	}
 }
 
 /*
@@ -129,209 +69,120 @@ static bool trend_p(const struct lt_verdict_context *context, const struct lt_ve
 		    const struct test *test, unsigned int level, double *p)
 {
 	struct lt_point points[LT_HISTORY_POINTS];
-	double minima[BLOCKS], looks = fmin(ceil(context->now_s / window_s(level)), LOOKS_MAX);
+	double minima[LT_BLOCKS],
+		looks = fmin(ceil(context->now_s / lt_window_s(level)), LOOKS_MAX);
 
 	*p = 1;
 	if (lt_history_points(input->history, level, points) < LT_HISTORY_POINTS)
 		return false;
-	block_minima(points, minima);
-	if (is_flat(minima))
+	lt_window_minima(points, minima);
+	if (lt_window_is_flat(minima))
 		return false;
 	*p = fmin(lt_robust_rising_in(&test->rising, minima) * looks * (looks + 1) * test->levels,
 		  1);
 	return true;
 }
 
-/* The share of acquires that reached maturity: those of the last 32 points that could by now. */
-static double survival_of(const struct lt_point *points, uint32_t complete)
-{
-	const struct lt_point *last = &points[LT_HISTORY_POINTS - 1];
-	const struct lt_point *first = last -
-				       (LT_HISTORY_POINTS - MATURITY_POINTS - MATURITY_GRAIN);
-	size_t age = MATURITY_POINTS + complete % MATURITY_GRAIN;
-	uint64_t acquired = less((last - age)->acquired_count, (first - age)->acquired_count);
-	uint64_t survived = less(matured_of(last), matured_of(first));
-
-	if (!acquired)
-		return NAN;
-	return survived < acquired ? (double)survived / (double)acquired : 1;
-}
-
-static uint64_t unknown_released(const struct lt_verdict_input *input, unsigned int level)
-{
-	struct lt_point points[LT_HISTORY_POINTS];
-
-	if (!input->unknown || lt_history_points(input->unknown, level, points) < LT_HISTORY_POINTS)
-		return 0;
-	return less(points[LT_HISTORY_POINTS - 1].acquired_count,
-		    points[LT_HISTORY_POINTS / 2 - 1].acquired_count);
-}
-
-/* Could a lost release have made a survivor of this window? */
-static bool lossy(const struct lt_verdict_context *context, const struct lt_verdict_input *input,
-		  unsigned int level)
-{
-	double reach_s = window_s(level) + (MATURITY_POINTS + MATURITY_GRAIN) * span_s(level);
-
-	return input->last_loss_s != UINT32_MAX &&
-	       (double)input->last_loss_s + reach_s > context->now_s;
-}
-
-static struct window look(const struct lt_verdict_context *context,
-			  const struct lt_verdict_input *input, unsigned int level)
-{
-	struct lt_point points[LT_HISTORY_POINTS] = { 0 };
-	const struct lt_point *first = &points[0], *last = &points[LT_HISTORY_POINTS - 1];
-	struct window window = { .level = level,
-				 .complete = context->now_s >> (2 * level),
-				 .live_count = input->live_count };
-	const struct lt_sample *last_sample = lt_history_last(input->history);
-	uint64_t before;
-
-	(void)lt_history_points(input->history, level, points);
-	block_minima(points, window.minima);
-	if (!is_flat(window.minima))
-		window.slope = lt_robust_slope(window.minima, BLOCKS);
-	before = matured_of(first);
-	for (size_t i = 0; i < LT_HISTORY_POINTS; i++) {
-		uint64_t matured = matured_of(&points[i]);
-
-		window.in[i / BLOCK_POINTS] += less(matured, before);
-		window.exposure += (double)less(matured, matured_of(first)) / LT_HISTORY_POINTS;
-		before = matured;
-		if (i && points[i].live_size_min == points[i - 1].live_size_min) {
-			window.quiet++;
-			continue;
-		}
-		window.pause = window.quiet > window.pause ? window.quiet : window.pause;
-		window.quiet = 0;
-	}
-	window.matured = less(matured_of(last), matured_of(first));
-	window.released = less(last->released_above, first->released_above);
-	window.ever_matured = matured_of(last);
-	window.ever_released = last->released_above;
-	/* The growth must last as long as well: after a pause, there is nothing that outlived. */
-	window.outlived = window_s(level) >= last_sample->age_max_s[level] &&
-			  context->now_s >=
-				  (uint64_t)last_sample->born_max_s[level] +
-					  OUTLIVED_AGES * (uint64_t)last_sample->age_max_s[level];
-	window.survivors_grew = last->alive_above > first->alive_above;
-	window.unknown = unknown_released(input, level);
-	window.survival = survival_of(points, window.complete);
-	window.lossy = lossy(context, input, level);
-	return window;
-}
-
 /* The rules: each says whether the window shows something else than a leak. */
 
 /* Slow over the last quarter, or lately not moving at all (noise never stands still). */
-static bool has_stopped(const struct window *window)
+static bool has_stopped(const struct lt_window *window)
 {
-	const double *last = &window->minima[BLOCKS - 1];
+	const double *last = &window->minima[LT_BLOCKS - 1];
 	/* Pairs of blocks: half the noise, so that a leak below churn does not flicker. */
 	double recent = (last[0] + last[-1] - last[-RECENT_BLOCKS] - last[-RECENT_BLOCKS - 1]) / 2;
 
-	return recent < RECENT_PACE_MIN * RECENT_BLOCKS * window->slope.median ||
-	       (last[0] == last[-1] && last[0] == last[-LATEST_BLOCKS]);
+	if (recent < RECENT_PACE_MIN * RECENT_BLOCKS * window->slope.median)
+		return true;
+	return last[0] == last[-1] && last[0] == last[-LT_LATEST_BLOCKS] &&
+	       (!window->observed || window->idle_looks >= IDLE_LOOKS_MIN);
 }
 
-static bool is_replaced(const struct window *window)
+static bool is_replaced(const struct lt_window *window)
 {
-	return window->live_count <= REPLACED_LIVE_MAX && !window->survivors_grew;
+	return (double)window->live_count <= REPLACED_LIVE_MAX * window->unit &&
+	       !window->survivors_grew;
 }
 
 /* Were many of all survivors since the attach released? */
-static bool has_turned_over(const struct window *window)
+static bool has_turned_over(const struct lt_window *window)
 {
 	return (double)window->ever_released > EVER_RELEASED_MAX * (double)window->ever_matured;
 }
 
-static bool turns_over(const struct window *window)
+/* Of an observed site, the survivors that were released are a guess. */
+static bool turns_over(const struct lt_window *window)
 {
-	return !window->matured ||
-	       (double)window->released > SEEN_RELEASED_MAX * (double)window->matured ||
+	if (!window->matured || window->observed)
+		return !window->matured;
+	return (double)window->released > SEEN_RELEASED_MAX * (double)window->matured ||
 	       (!window->outlived && has_turned_over(window));
 }
 
-static bool is_lossy(const struct window *window)
+static bool is_lossy(const struct lt_window *window)
 {
 	return window->lossy;
 }
 
-static bool replaces_old(const struct window *window)
+static bool replaces_old(const struct lt_window *window)
 {
 	uint64_t matured = 0;
 
-	for (size_t i = BLOCKS / 2; i < BLOCKS; i++)
+	for (size_t i = LT_BLOCKS / 2; i < LT_BLOCKS; i++)
 		matured += window->in[i];
 	return window->unknown && (double)window->unknown >= UNKNOWN_SHARE_MAX * (double)matured;
 }
 
-/* Can a survivor be old enough in this block? */
-static bool can_mature(const struct window *window, size_t block)
+/* In windows lived through, of those that came one by one. */
+static double exposure(const struct lt_window *window)
 {
-	uint32_t end = window->complete - LT_HISTORY_POINTS + BLOCK_POINTS * (uint32_t)(block + 1);
-
-	return end >= MATURITY_POINTS + MATURITY_GRAIN;
+	return window->exposure / window->unit / lt_window_dispersion(window);
 }
 
-/*
- * How many survivors come or go together, at least 1: the variance of their number per block over
- * its mean, from successive differences (a load that drifts is no dispersion), without the largest
- * one (nor is one step).  The first block lacks those of its first point.
- */
-static double dispersion(const struct window *window)
+static bool has_few(const struct lt_window *window)
 {
-	double sum = 0, largest = 0, mean = 0, square;
-	size_t blocks = 0;
-
-	for (size_t i = 1; i < BLOCKS; i++) {
-		if (!can_mature(window, i))
-			continue;
-		mean += (double)window->in[i];
-		if (blocks++) {
-			square = (double)window->in[i] - (double)window->in[i - 1];
-			square *= square;
-			sum += square;
-			largest = fmax(largest, square);
-		}
-	}
-	mean /= (double)blocks;
-	return mean > 0 ? fmax(1, (sum - largest) / (2 * ((double)blocks - 2)) / mean) : 1;
-}
-
-static bool has_few(const struct window *window)
-{
-	double released = (double)window->released;
 	/* Outlived, but not forgotten: what has turned over before must show twice as much. */
-	double lifetimes = LIFETIME_WINDOWS * (has_turned_over(window) ? 2 : 1);
+	bool doubtful = !window->observed && has_turned_over(window);
+	double lifetimes = LIFETIME_WINDOWS * (doubtful ? 2 : 1);
+	double released = window->observed ? 0 : (double)window->released;
 
-	return window->exposure / dispersion(window) / lifetimes <
-	       released + POISSON_99 * sqrt(released) + POISSON_99_ZERO;
+	return (window->observed && window->looks < LOOKS_MIN) ||
+	       exposure(window) / lifetimes <
+		       released + POISSON_99 * sqrt(released) + POISSON_99_ZERO;
+}
+
+/* Unless hardly anything is released at all, whatever is may be a survivor. */
+static bool is_filling(const struct lt_window *window)
+{
+	double died = (double)window->died / window->unit;
+
+	return window->observed && !window->accrues &&
+	       (exposure(window) / LASTING_WINDOWS < died + POISSON_99 * sqrt(died) ||
+		exposure(window) < (double)window->died_long / window->unit);
 }
 
 /* Survivors come all the time: in nearly every block in which one can be old enough, and lately. */
-static bool is_burst(const struct window *window)
+static bool is_burst(const struct lt_window *window)
 {
 	unsigned int quiet = 0;
 	uint64_t recent = 0;
 
-	for (size_t i = 0; i < BLOCKS; i++) {
-		quiet += !window->in[i] && can_mature(window, i);
-		recent += i >= BLOCKS - LATEST_BLOCKS ? window->in[i] : 0;
+	for (size_t i = 0; i < LT_BLOCKS; i++) {
+		quiet += !window->in[i] && lt_window_can_mature(window, i);
+		recent += i >= LT_BLOCKS - LT_LATEST_BLOCKS ? window->in[i] : 0;
 	}
 	return quiet > QUIET_BLOCKS_MAX || !recent;
 }
 
 /* A pool keeps some for each connection or thread that was there at once. */
-static bool is_paced(const struct window *window)
+static bool is_paced(const struct lt_window *window)
 {
 	return (double)window->matured <= PACED_MAX * window->rise;
 }
 
 /* In the order asked; who passes them all leaks. */
 static const struct rule {
-	bool (*applies)(const struct window *window);
+	bool (*applies)(const struct lt_window *window);
 	enum lt_verdict verdict;
 	enum lt_reason reason;
 } rules[] = {
@@ -342,6 +193,7 @@ static const struct rule {
 	{ replaces_old, LT_VERDICT_SUSPECT, LT_REASON_PRE_ATTACH },
 	{ is_burst, LT_VERDICT_SUSPECT, LT_REASON_BURST },
 	{ has_few, LT_VERDICT_SUSPECT, LT_REASON_FEW },
+	{ is_filling, LT_VERDICT_WARMING, LT_REASON_FILLING },
 	{ is_paced, LT_VERDICT_SUSPECT, LT_REASON_PACED },
 };
 
@@ -361,19 +213,19 @@ static struct lt_evidence no_evidence(enum lt_verdict verdict, enum lt_reason re
 
 /* What the window says of a site; significant: its trend is no chance. */
 static struct lt_evidence judge_window(const struct lt_verdict_context *context,
-				       const struct window *window, bool significant)
+				       const struct lt_window *window, bool significant)
 {
-	double per_hour = S_PER_HOUR / ((double)BLOCK_POINTS * span_s(window->level));
+	double per_hour = S_PER_HOUR / ((double)LT_BLOCK_POINTS * lt_window_span_s(window->level));
 	struct lt_evidence evidence = {
 		.verdict = LT_VERDICT_LEAKING,
 		.reason = LT_REASON_PLATEAU,
 		.level = window->level,
-		.window_s = window_s(window->level),
+		.window_s = lt_window_s(window->level),
 		.growth_per_hour = window->slope.median * per_hour,
 		.growth_low = window->slope.low * per_hour,
 		.growth_high = window->slope.high * per_hour,
 		.survival = window->survival,
-		.maturity_s = MATURITY_POINTS * span_s(window->level),
+		.maturity_s = LT_MATURITY_POINTS * lt_window_span_s(window->level),
 		.matured = window->matured,
 		.matured_released = window->released,
 		.p_value = NAN,
@@ -399,9 +251,10 @@ static struct lt_evidence judge_young(const struct lt_verdict_input *input)
 {
 	struct lt_evidence evidence = no_evidence(LT_VERDICT_INSUFFICIENT_DATA, LT_REASON_YOUNG);
 	struct lt_point points[LT_HISTORY_POINTS];
-	double values[BLOCKS];
+	double values[LT_BLOCKS];
 	size_t count = lt_history_points(input->history, 0, points), used = 0;
-	size_t step = (count + BLOCKS - 1) / BLOCKS; /* all pairs of 47 points would take long */
+	size_t step = (count + LT_BLOCKS - 1) /
+		      LT_BLOCKS; /* all pairs of 47 points would take long */
 
 	if (count < YOUNG_POINTS_MIN)
 		return evidence;
@@ -416,15 +269,15 @@ static struct lt_evidence judge_young(const struct lt_verdict_input *input)
  * like others in the long window: what leaks once a minute leaks.
  */
 static bool has_finished(const struct lt_verdict_context *context,
-			 const struct lt_verdict_input *input, const struct window *window)
+			 const struct lt_verdict_input *input, const struct lt_window *window)
 {
 	unsigned int shorter = window->level < FINISH_LEVELS ? window->level : FINISH_LEVELS;
-	struct window recent = look(context, input, window->level - shorter);
-	double expected = (double)window->matured / span_s(shorter);
+	struct lt_window recent = lt_window_look(context, input, window->level - shorter, 0);
+	double expected = (double)window->matured / lt_window_span_s(shorter);
 
 	return shorter && expected >= FINISH_SURVIVORS &&
 	       (double)recent.matured < FINISH_SHARE_MAX * expected &&
-	       recent.minima[0] == recent.minima[BLOCKS - 1] && window->quiet > window->pause;
+	       recent.minima[0] == recent.minima[LT_BLOCKS - 1] && window->quiet > window->pause;
 }
 
 /* One site: p_values per level. */
@@ -438,11 +291,12 @@ static struct lt_evidence judge_site(const struct lt_verdict_context *context,
 	/* The longest window that shows a leak decides, else the longest that shows growth. */
 	for (unsigned int level = test->levels; level-- > 0;) {
 		bool significant = p_values[level] <= test->threshold;
+		unsigned int seen = significant ? level : test->levels - 1;
 
 		if (!significant && (decided || level > 0))
 			continue;
 		/* Without any growth, the longest window describes the site. */
-		struct window window = look(context, input, significant ? level : test->levels - 1);
+		struct lt_window window = lt_window_look(context, input, seen, test->looks[seen]);
 		struct lt_evidence found;
 
 		window.rise = input->listed ? 0 : test->rise[window.level];
@@ -454,7 +308,7 @@ static struct lt_evidence judge_site(const struct lt_verdict_context *context,
 		if (!decided || found.verdict == LT_VERDICT_LEAKING)
 			evidence = found;
 		decided = true;
-		if (found.verdict == LT_VERDICT_LEAKING)
+		if (found.verdict == LT_VERDICT_LEAKING || found.reason == LT_REASON_FILLING)
 			break;
 	}
 	evidence.p_value = fmin(p_values[evidence.level] * test->adjustment, 1);
@@ -472,7 +326,8 @@ static bool is_still(const struct lt_verdict_context *context, const struct lt_v
 {
 	unsigned int longest = test->levels - 1;
 
-	return lt_history_still_since(input->history) + window_s(longest) + span_s(longest) <=
+	return lt_history_still_since(input->history) + lt_window_s(longest) +
+		       lt_window_span_s(longest) <=
 	       context->now_s;
 }
 
@@ -554,12 +409,12 @@ static double find_rise(const struct lt_verdict_context *context,
 
 	for (size_t i = 0; i < count; i++) {
 		struct lt_point points[LT_HISTORY_POINTS];
-		struct window window;
+		struct lt_window window;
 		size_t made;
 
 		if (!inputs[i].listed)
 			continue;
-		window = look(context, &inputs[i], level);
+		window = lt_window_look(context, &inputs[i], level, 0);
 		if (!turns_over(&window) && !has_few(&window))
 			continue;
 		/* As many of all sites, but none of one that is new since the last sample. */
@@ -572,6 +427,19 @@ static double find_rise(const struct lt_verdict_context *context,
 	return fmax(highest(there, start, most) - highest(there, 0, start), 0);
 }
 
+/* All observed sites are told of at the same times. */
+static uint64_t find_looks(const struct lt_verdict_input *inputs, size_t count, unsigned int level)
+{
+	struct lt_point points[LT_HISTORY_POINTS];
+	uint64_t looks = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (inputs[i].observed &&
+		    lt_history_points(inputs[i].history, level, points) == LT_HISTORY_POINTS)
+			looks |= lt_observed_looks(points);
+	return looks;
+}
+
 int lt_verdict_judge(const struct lt_verdict_context *context,
 		     const struct lt_verdict_input *inputs, size_t count,
 		     struct lt_evidence *evidence)
@@ -579,7 +447,7 @@ int lt_verdict_judge(const struct lt_verdict_context *context,
 	_lt_free_ struct tested *tested = calloc(count + 1, sizeof(*tested));
 	_lt_free_ double *lowest = calloc(count + 1, sizeof(*lowest));
 	struct test test = { .levels = usable_levels(context->now_s),
-			     .rising = lt_robust_rising(BLOCKS) };
+			     .rising = lt_robust_rising(LT_BLOCKS) };
 	size_t made, family = 0;
 	int err;
 
@@ -589,8 +457,10 @@ int lt_verdict_judge(const struct lt_verdict_context *context,
 	err = find_threshold(&test, lowest, family);
 	if (err)
 		return err;
-	for (unsigned int level = 0; level < test.levels; level++)
+	for (unsigned int level = 0; level < test.levels; level++) {
 		test.rise[level] = find_rise(context, inputs, count, level);
+		test.looks[level] = find_looks(inputs, count, level);
+	}
 	for (size_t i = 0; i < count; i++)
 		evidence[i] = test.levels ? no_evidence(LT_VERDICT_STABLE, LT_REASON_NO_GROWTH)
 					  : judge_young(&inputs[i]);

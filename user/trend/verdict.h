@@ -35,6 +35,7 @@ enum lt_reason {
 	LT_REASON_LOSS,       /* releases may have been lost */
 	LT_REASON_REPLACED,   /* bytes grow while blocks are replaced: a growing array or table */
 	LT_REASON_PACED,      /* slowly, beside ever more connections or threads: a pool */
+	LT_REASON_FILLING,    /* observed: what is released may be old, as of a cache that fills */
 	LT_REASON_PLATEAU,    /* leaking: survivors accumulate and are not released */
 };
 
@@ -65,7 +66,14 @@ struct lt_verdict_input {
 	const struct lt_history *unknown;
 	uint64_t live_count, live_size;
 	uint32_t last_loss_s; /* second of the latest loss of releases; UINT32_MAX: none ever */
-	bool listed; /* sockets, descriptors, threads (kinds.def), of size 1: pools grow with them */
+	/* Sockets, descriptors, threads, goroutines (kinds.def), of size 1: pools grow with them. */
+	bool listed;
+	/*
+	 * Only sums are told of it, now and then, maybe estimates (struct lt_site): who was released
+	 * is a guess.  sampled: of how many that live the estimate is made; 0: it is none.
+	 */
+	bool observed;
+	uint64_t sampled;
 };
 
 struct lt_verdict_context {

@@ -32,6 +32,8 @@ const char *lt_reason_text(enum lt_reason reason)
 			"bytes grow while blocks are replaced: a growing array or table",
 		[LT_REASON_PACED] =
 			"grows while connections or threads do: some for each of them, or load",
+		[LT_REASON_FILLING] =
+			"grows, but what is released may be old: a cache that fills, or load",
 		[LT_REASON_PLATEAU] = "survivors accumulate and are not released",
 	};
 

@@ -11,17 +11,17 @@
 
 static const struct lt_report_frame sample_frames[] = {
 	{ "make_session", "/src/app/session.c", 42, true, "/usr/bin/app", 0x1234,
-	  "aabbccddeeff00112233" },
+	  "aabbccddeeff00112233", NULL },
 	{ "std::vector<std::pair<std::string, std::map<int, std::string>>>::emplace_back<int, char "
 	  "const*>"
 	  "(int&&, char const*&&)",
 	  "/usr/include/c++/12/bits/a/very/long/path/that/no/narrow/terminal/has/room/for/"
 	  "vector.tcc",
-	  123, false, "/usr/bin/app", 0x1234, "aabbccddeeff00112233" },
-	{ "evil\x1b]0;title\x07\xff\"quote\"\\", "", 0, false, "/usr/lib/libevil\x1b.so", 0x99,
-	  "" },
-	{ "", "", 0, false, "/usr/lib/libfoo.so.1", 0xabcd, "0123456789abcdef0123" },
-	{ "", "", 0, false, "", 0x7f0000001234, "" },
+	  123, false, "/usr/bin/app", 0x1234, "aabbccddeeff00112233", NULL },
+	{ "evil\x1b]0;title\x07\xff\"quote\"\\", "", 0, false, "/usr/lib/libevil\x1b.so", 0x99, "",
+	  NULL },
+	{ "", "", 0, false, "/usr/lib/libfoo.so.1", 0xabcd, "0123456789abcdef0123", NULL },
+	{ "", "", 0, false, "", 0x7f0000001234, "", NULL },
 };
 
 static const struct lt_report_site sample_sites[] = {
@@ -103,6 +103,9 @@ static inline struct lt_report sample_report(void)
 		.memory = { .parts = { [LT_MEMORY_HEAP] = 11 * MIB,
 				       [LT_MEMORY_MAPPINGS] = 0.5 * MIB,
 				       [LT_MEMORY_STACKS] = 0.25 * MIB,
+				       [LT_MEMORY_GO_HEAP] = NAN,
+				       [LT_MEMORY_GO_STACKS] = NAN,
+				       [LT_MEMORY_GO_KEPT] = NAN,
 				       [LT_MEMORY_ALLOCATOR] = 0.5 * MIB,
 				       [LT_MEMORY_BEFORE] = -0.375 * MIB,
 				       [LT_MEMORY_UNDIVIDED] = NAN,
@@ -138,9 +141,10 @@ static inline struct lt_report sample_report(void)
 /* A service that loses connections: what is lost together, and what it is. */
 
 static const struct lt_report_frame service_open[] = {
-	{ "__socket", "", 0, false, "/usr/lib/x86_64-linux-gnu/libc.so.6", 0x10a7b7, "" },
-	{ "connection_open", "/src/server/server.c", 88, false, "/usr/bin/server", 0x4321, "" },
-	{ "main", "/src/server/server.c", 200, false, "/usr/bin/server", 0x5321, "" },
+	{ "__socket", "", 0, false, "/usr/lib/x86_64-linux-gnu/libc.so.6", 0x10a7b7, "", NULL },
+	{ "connection_open", "/src/server/server.c", 88, false, "/usr/bin/server", 0x4321, "",
+	  NULL },
+	{ "main", "/src/server/server.c", 200, false, "/usr/bin/server", 0x5321, "", NULL },
 };
 
 static const struct lt_report_state service_states[] = { { "CLOSE_WAIT", 409 },

@@ -125,6 +125,57 @@ static void the_c_library_asks_for_others(void **state)
 	}
 }
 
+#define GO(name)                                                                                   \
+	{                                                                                          \
+		.function = (name), .file = "x.go", .module = "/usr/bin/app"                       \
+	}
+#define MARK(info)                                                                                 \
+	{                                                                                          \
+		.function = "", .file = "", .module = "", .mark = (info)                           \
+	}
+
+/* The program's own code, in whichever goroutine it asked. */
+static void go_asks_through_its_library(void **state)
+{
+	static const struct lt_mark_info waits = { LT_MARK_SELECT, LT_MARK_CLASS_WAIT, "select" };
+	static const struct lt_mark_info created = { LT_MARK_CREATED, LT_MARK_CLASS_CHAIN,
+						     "created by" };
+	static const struct {
+		struct lt_report_frame frames[MAX_FRAMES];
+		uint32_t count;
+		int expected; /* -1: none */
+	} stacks[] = {
+		{ { GO("runtime.mallocgc"), GO("runtime.growslice"), GO("main.fill"),
+		    GO("main.main"), GO("runtime.main") },
+		  5,
+		  2 },
+		{ { GO("runtime.makeslice"), GO("bytes.growSlice"), GO("bytes.(*Buffer).Write"),
+		    GO("example.com/app/store.Put"), GO("main.main") },
+		  5,
+		  3 },
+		{ { MARK(&waits), GO("runtime.gopark"), GO("net/http.(*persistConn).readLoop"),
+		    MARK(&created), GO("net/http.(*Transport).dialConn") },
+		  5,
+		  2 },
+		{ { GO("syscall.Socket"), GO("net.socket"), GO("net/http.(*Transport).dialConn"),
+		    MARK(&created), GO("net/http.(*Transport).queueForDial"), GO("main.get") },
+		  6,
+		  5 },
+		{ { MARK(&waits), MARK(&created), GO("main.serve") }, 3, 2 },
+		{ { MARK(&waits), GO("runtime.gopark") }, 2, 1 },
+		{ { MARK(&waits) }, 1, -1 },
+	};
+
+	for (size_t i = 0; i < sizeof(stacks) / sizeof(stacks[0]); i++) {
+		struct lt_report_site site = { .frames = stacks[i].frames,
+					       .frame_count = stacks[i].count };
+		int expected = stacks[i].expected;
+
+		assert_ptr_equal(lt_caller_find(&site),
+				 expected < 0 ? NULL : &stacks[i].frames[expected]);
+	}
+}
+
 static void hostile_names(void **state)
 {
 	static const char *const names[] = {
@@ -183,6 +234,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_caller_is_who_asked),
 		cmocka_unit_test(the_c_library_asks_for_others),
+		cmocka_unit_test(go_asks_through_its_library),
 		cmocka_unit_test(hostile_names),
 		cmocka_unit_test(no_frames_no_caller),
 		cmocka_unit_test(addresses),

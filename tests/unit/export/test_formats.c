@@ -13,7 +13,7 @@
 #include "base/utf8.h"
 #include "export/export.h"
 #include "report/counters.h"
-#include "unit/export/sample.h"
+#include "unit/export/go_sample.h"
 
 static void expect(const struct lt_buf *out, const char *part)
 {
@@ -54,13 +54,16 @@ static void json_has_the_schema(void **state)
 	expect(&out, "\"allocator\":\"glibc\",\"parent_pid\":null}");
 	expect(&out,
 	       "\"explained_ratio\":0.97,\"memory\":{\"explained_bytes\":12320768,"
-	       "\"explained\":{\"heap\":11534336,\"mappings\":524288,\"thread_stacks\":262144},"
-	       "\"rest_bytes\":262144,\"rest\":{\"allocator\":524288,\"before_attach\":-393216,"
+	       "\"explained\":{\"heap\":11534336,\"mappings\":524288,\"thread_stacks\":262144,"
+	       "\"go_heap\":null,\"go_stacks\":null},"
+	       "\"rest_bytes\":262144,\"rest\":{\"go_runtime\":null,\"allocator\":524288,\"before_"
+	       "attach\":-393216,"
 	       "\"undivided\":null,\"globals\":0,\"file_pages\":131072,\"shared_memory\":0,"
 	       "\"main_stack\":0,\"other\":0},\"swap_growth_bytes\":0,\"mapped\":{\"plain\":"
 	       "8388608,"
 	       "\"allocator\":67108864,\"stack\":16777216,\"reserved\":1048576}},"
-	       "\"growth_bytes_per_hour\":6291456,\"leaking_growth_bytes_per_hour\":5452595.2,");
+	       "\"runtime\":null,\"growth_bytes_per_hour\":6291456,\"leaking_growth_bytes_per_"
+	       "hour\":5452595.2,");
 	expect(&out, "{\"func\":\"make_session\",\"file\":\"/src/app/session.c\",\"line\":42,"
 		     "\"module\":\"/usr/bin/app\",\"offset\":4660,"
 		     "\"build_id\":\"aabbccddeeff00112233\",\"inlined\":true}");
@@ -118,13 +121,13 @@ static void json_at_a_limit(void **state)
 	_lt_buf_ struct lt_buf out = { 0 };
 
 	lt_export_json(&report, &out);
-	expect(&out, "\"finding\":0,\"fills\":false,");
+	expect(&out, "\"finding\":0,\"estimated\":false,\"fills\":false,");
 	lt_buf_clear(&out);
 	site.fills = report.exhausted = true;
 	report.sites = &site;
 	report.site_count = 1;
 	lt_export_json(&report, &out);
-	expect(&out, "\"finding\":null,\"fills\":true,");
+	expect(&out, "\"finding\":null,\"estimated\":false,\"fills\":true,");
 	expect(&out, "],\"exhausted\":true,\"listings\":");
 }
 
@@ -157,13 +160,13 @@ static void json_of_nothing_new(void **state)
 	expect(&out, "\"findings\":[{\"sites\":[0,2],\"correlation\":null,\"of_increases\":false,"
 		     "\"caller\":null}]");
 	expect(&out, "\"seconds_left\":null}],\"exhausted\":false,\"listings\":");
-	expect(&out, "\"threads\":null}");
+	expect(&out, "\"threads\":null,\"goroutines\":null}");
 	lt_buf_clear(&out);
 	report = sample_report();
 	lt_export_json(&report, &out);
 	expect(&out, "\"findings\":[],\"headroom\":[],\"exhausted\":false,\"listings\":{"
 		     "\"descriptors\":null,"
-		     "\"threads\":null},");
+		     "\"threads\":null,\"goroutines\":null},");
 }
 
 static void prometheus_has_limits(void **state)
@@ -350,10 +353,10 @@ static void prometheus_has_the_families(void **state)
 static void prometheus_names_the_caller(void **state)
 {
 	static const struct lt_report_frame frames[] = {
-		{ "operator new(unsigned long)", "", 0, false, "/usr/lib/libstdc++.so.6", 0x10,
-		  "" },
-		{ "", "", 0, false, "/usr/bin/app", 0x1234, "aabbccddeeff00112233" },
-		{ "__libc_start_call_main", "", 0, false, "/usr/lib/libc.so.6", 0x27000, "" },
+		{ "operator new(unsigned long)", "", 0, false, "/usr/lib/libstdc++.so.6", 0x10, "",
+		  NULL },
+		{ "", "", 0, false, "/usr/bin/app", 0x1234, "aabbccddeeff00112233", NULL },
+		{ "__libc_start_call_main", "", 0, false, "/usr/lib/libc.so.6", 0x27000, "", NULL },
 	};
 	struct lt_report_site site = sample_sites[0];
 	struct lt_report report = sample_report();
@@ -445,7 +448,8 @@ static void json_has_the_total(void **state)
 	       "\"leaking_growth_bytes_per_hour\":1800,\"kinds\":{\"heap\":{\"sites\":1,"
 	       "\"live_count\":2,\"live_bytes\":100,\"leaking_per_hour\":1800},");
 	expect(&out, "\"stack\":{\"sites\":0,\"live_count\":0,\"live_bytes\":0,"
-		     "\"leaking_per_hour\":0}}},{\"pid\":5,\"ns_pid\":5,"
+		     "\"leaking_per_hour\":0},\"goroutine\":{");
+	expect(&out, "\"leaking_per_hour\":0}}},{\"pid\":5,\"ns_pid\":5,"
 		     "\"parent_pid\":null,\"comm\":null,\"verdict\":null,\"leaking\":0,"
 		     "\"rss_bytes\":null,\"live_bytes\":0,\"growth_bytes_per_hour\":null,"
 		     "\"leaking_growth_bytes_per_hour\":0,\"kinds\":{");
@@ -524,7 +528,7 @@ static void check_with_promtool(const char *text, size_t len, const char *argume
 static void promtool_accepts(void **state)
 {
 	_lt_buf_ struct lt_buf out = { 0 };
-	struct lt_report report = sample_report(), service = service_report();
+	struct lt_report report = sample_report(), service = service_report(), go = go_report();
 	struct lt_report empty = { .rss_growth_bytes = NAN,
 				   .explained_ratio = NAN,
 				   .target = { 1, 1, "", "", "", 0 } };
@@ -538,13 +542,16 @@ static void promtool_accepts(void **state)
 	lt_export_prometheus(&service, &out);
 	check_with_promtool(out.data, out.len, "check metrics");
 	lt_buf_clear(&out);
+	lt_export_prometheus(&go, &out);
+	check_with_promtool(out.data, out.len, "check metrics");
+	lt_buf_clear(&out);
 	lt_export_prometheus(&empty, &out);
 	check_with_promtool(out.data, out.len, "check metrics");
 	lt_buf_clear(&out);
 	lt_export_prometheus(&unknown, &out);
 	check_with_promtool(out.data, out.len, "check metrics");
 	lt_buf_clear(&out);
-	lt_export_prometheus_all((const struct lt_report *[]){ &report, &empty, &unknown }, 3,
+	lt_export_prometheus_all((const struct lt_report *[]){ &report, &empty, &unknown, &go }, 4,
 				 &total, &out);
 	check_with_promtool(out.data, out.len, "check metrics");
 	lt_buf_clear(&out);

@@ -79,11 +79,11 @@ static void verbose_frames_are_whole(void **state)
 {
 	static const struct lt_report_frame frames[] = {
 		{ "a_function_whose_name_leaves_room_for_no_place", "", 0, true,
-		  "/usr/lib/libstdc++.so.6.0.30", 0x7f12345678, "0123456789abcdef0123" },
-		{ "f", "", 0, false, "/usr/lib/libstdc++.so.6.0.30", 0x1000,
-		  "0123456789abcdef0123" },
+		  "/usr/lib/libstdc++.so.6.0.30", 0x7f12345678, "0123456789abcdef0123", NULL },
+		{ "f", "", 0, false, "/usr/lib/libstdc++.so.6.0.30", 0x1000, "0123456789abcdef0123",
+		  NULL },
 		{ "", "", 0, false, "/usr/lib/liba_library_with_a_long_name_without_symbols.so.1.2",
-		  0x7f12345678, "0123456789abcdef0123" },
+		  0x7f12345678, "0123456789abcdef0123", NULL },
 	};
 	struct lt_report_site site = sample_sites[0];
 	struct lt_report report = sample_report();
@@ -110,11 +110,11 @@ static void verbose_frames_are_whole(void **state)
 static void the_headline_names_the_caller(void **state)
 {
 	static const struct lt_report_frame frames[] = {
-		{ "operator new(unsigned long)", "", 0, false, "/usr/lib/libstdc++.so.6", 0x10,
-		  "" },
-		{ "", "", 0, false, "/usr/bin/app", 0x1234, "aabbccddeeff00112233" },
+		{ "operator new(unsigned long)", "", 0, false, "/usr/lib/libstdc++.so.6", 0x10, "",
+		  NULL },
+		{ "", "", 0, false, "/usr/bin/app", 0x1234, "aabbccddeeff00112233", NULL },
 		{ "__libc_start_call_main", "libc_start_call_main.h", 58, false,
-		  "/usr/lib/libc.so.6", 0x27000, "" },
+		  "/usr/lib/libc.so.6", 0x27000, "", NULL },
 	};
 	struct lt_report_site site = sample_sites[1];
 	struct lt_report report = sample_report();

@@ -38,8 +38,8 @@ static void findings_stand_together(void **state)
 static void findings_without_a_caller(void **state)
 {
 	static const uint32_t members[] = { 0, 2 };
-	static const struct lt_report_frame nameless = { "",     "",    0, false, "/usr/bin/app",
-							 0x1234, "aabb" };
+	static const struct lt_report_frame nameless = { "",     "",     0,   false, "/usr/bin/app",
+							 0x1234, "aabb", NULL };
 	struct lt_report_finding finding = { members, 2, 0.957, false, NULL };
 	struct lt_report_site sites[3];
 	struct lt_report report = service_report();
@@ -244,7 +244,7 @@ static void threads_that_nobody_joins(void **state)
 				     "or were never joined\n";
 	static const struct lt_report_frame elsewhere[] = {
 		{ "connection_open", "/src/server/server.c", 88, false, "/usr/bin/server", 0x9999,
-		  "" },
+		  "", NULL },
 	};
 	struct lt_report_site sites[2] = { service_sites[1], service_sites[2] };
 	struct lt_report report = service_report();

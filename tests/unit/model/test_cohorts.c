@@ -177,12 +177,74 @@ static void test_extremes(void **state)
 	check_extremes(&cohorts, 0, 0, 0);
 }
 
+/* Those born in a time, of which the youngest die, against a list by birth. */
+static void test_youngest(void **state)
+{
+	struct reference reference = { .now_s = 0 };
+	struct lt_cohorts cohorts = { 0 };
+	uint64_t random = 1;
+
+	for (uint32_t round = 0; round < 300; round++) {
+		uint32_t from_s = reference.now_s, count = (uint32_t)(lt_mix64(random++) % 12);
+
+		reference.now_s += 1 + (uint32_t)(lt_mix64(random++) % 16); /* no more than parts */
+		if (round % 3 == 2) {
+			lt_cohorts_youngest_died(&cohorts, reference.now_s, count);
+			for (; count && reference.count; count--) { /* the last ones are youngest */
+				uint32_t birth_s = reference.births[--reference.count];
+
+				for (unsigned int level = 0; level < LT_COHORT_LEVELS; level++)
+					reference.released[level] += above(level, birth_s,
+									   reference.now_s);
+			}
+		} else {
+			uint32_t span_s = reference.now_s - from_s;
+
+			lt_cohorts_born_between(&cohorts, from_s, reference.now_s, reference.now_s,
+						(uint64_t)count * span_s);
+			for (uint32_t i = 0; i < count * span_s; i++) {
+				assert_true(reference.count < RESOURCES);
+				reference.births[reference.count++] = from_s + 1 + i / count;
+			}
+		}
+		check(&cohorts, &reference);
+		if (reference.count) /* by epochs: at most one too old */
+			assert_in_range(reference.births[0] - lt_cohorts_oldest(&cohorts), 0, 1023);
+		else
+			assert_int_equal(lt_cohorts_oldest(&cohorts), UINT32_MAX);
+	}
+	assert_true(reference.count > 500);
+	lt_cohorts_youngest_died(&cohorts, reference.now_s, UINT64_MAX);
+	assert_int_equal(lt_cohorts_oldest(&cohorts), UINT32_MAX);
+	for (unsigned int level = 0; level < LT_COHORT_LEVELS; level++)
+		assert_int_equal(cohorts.alive_total[level], 0);
+}
+
+/* Estimates may be huge: epochs are full then, and stay consistent. */
+static void test_huge_counts(void **state)
+{
+	struct lt_cohorts cohorts = { 0 };
+
+	lt_cohorts_born_between(&cohorts, 0, 0, 5, UINT64_MAX);
+	assert_int_equal(cohorts.alive_total[0], UINT32_MAX);
+	lt_cohorts_born_between(&cohorts, 5, 9, 9, UINT64_C(1) << 50);
+	assert_int_equal(cohorts.alive_total[0], UINT64_C(5) * UINT32_MAX);
+	lt_cohorts_roll(&cohorts, 100);
+	lt_cohorts_youngest_died(&cohorts, 100, UINT64_C(1) << 60);
+	for (unsigned int level = 0; level < LT_COHORT_LEVELS; level++)
+		assert_int_equal(cohorts.alive_total[level], 0);
+	/* A long time is divided into some births only. */
+	lt_cohorts_born_between(&cohorts, 100, 1000000, 1000000, 17);
+	assert_int_equal(lt_cohorts_alive_above(&cohorts, 0), 15);
+	assert_int_equal(cohorts.alive_total[0], 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reference),
-		cmocka_unit_test(test_saturation),
-		cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_reference),   cmocka_unit_test(test_saturation),
+		cmocka_unit_test(test_extremes),    cmocka_unit_test(test_youngest),
+		cmocka_unit_test(test_huge_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -619,6 +619,90 @@ static void test_sites_full(void **state)
 	assert_int_equal(lt_model_totals(model)->live_count, LT_MAX_SITES - 1);
 }
 
+static void move(struct lt_model *model, uint8_t kind, uint64_t id, uint64_t stack_id)
+{
+	struct lt_event event = event_of(LT_EVENT_MOVE, kind, 0);
+
+	event.move = (struct lt_event_move){ id, stack_id };
+	apply(model, &event);
+}
+
+/* It is new at its site, as old as it was, and nothing has changed in all. */
+static void test_moves(void **state)
+{
+	struct lt_model *model = *state;
+	const struct lt_model_totals *totals = lt_model_totals(model);
+	const struct lt_site *from, *to;
+	uint32_t births[2];
+
+	acquire(model, LT_KIND_GOROUTINE, 18, 100);
+	acquire(model, LT_KIND_GOROUTINE, 19, 100);
+	now_ns += 20 * S;
+	move(model, LT_KIND_GOROUTINE, 18, 101);
+	from = lt_model_site(model, 0);
+	to = lt_model_site(model, 1);
+	assert_int_equal(from->live_count, 1);
+	assert_int_equal(from->released_count, 1);
+	assert_int_equal(from->cohorts.released_total[1], 1);
+	assert_int_equal(to->acquired_count, 1);
+	assert_int_equal(to->live_count, 1);
+	assert_int_equal(to->cohorts.alive_total[0], 1);
+	assert_int_equal(to->first_ns, now_ns);
+	assert_int_equal(totals->acquired_count, 2);
+	assert_int_equal(totals->released_count, 0);
+	assert_int_equal(totals->live_count, 2);
+	assert_int_equal(totals->moved, 1);
+	assert_int_equal(handle_of(model, 18)->site, 1);
+	assert_int_equal(handle_of(model, 18)->born_ns, START_NS);
+	lt_model_oldest(model, births);
+	assert_int_equal(births[0], 0);
+	assert_int_equal(births[1], 20);
+	/* Nowhere else; and who does not live. */
+	move(model, LT_KIND_GOROUTINE, 18, 101);
+	move(model, LT_KIND_GOROUTINE, 77, 101);
+	move(model, LT_KIND_THREAD, 18, 100);
+	assert_int_equal(totals->moved, 1);
+	assert_int_equal(lt_model_site_count(model), 2);
+	now_ns += S;
+	struct lt_event event = event_of(LT_EVENT_RELEASE, LT_KIND_GOROUTINE, 0);
+
+	event.release.id = 18;
+	apply(model, &event);
+	assert_int_equal(to->live_count, 0);
+	assert_int_equal(totals->released_count, 1);
+	move(model, LT_KIND_GOROUTINE, 18, 100);
+	assert_int_equal(totals->moved, 1);
+	assert_int_equal(totals->unknown_released, 0);
+}
+
+/* FROM_BEFORE is counted where it is. */
+static void test_moves_from_before(void **state)
+{
+	struct lt_model *model = *state;
+
+	CENSUS(model, FDS, { 4, 0, FD });
+	assert_int_equal(lt_model_listing(model, FDS)->before, 1);
+	move(model, FD, 4, 100);
+	assert_int_equal(lt_model_listing(model, FDS)->before, 0);
+	move(model, FD, 4, LT_STACK_FROM_BEFORE);
+	assert_int_equal(lt_model_listing(model, FDS)->before, 1);
+}
+
+/* A goid is never used again: who tells of it twice tells of the same. */
+static void test_goroutine_told_twice(void **state)
+{
+	struct lt_model *model = *state;
+
+	acquire(model, LT_KIND_GOROUTINE, 18, 100);
+	now_ns += S;
+	acquire(model, LT_KIND_GOROUTINE, 18, 101);
+	check(model);
+	assert_int_equal(lt_model_totals(model)->acquired_count, 1);
+	assert_int_equal(handle_of(model, 18)->born_ns, START_NS);
+	assert_int_equal(lt_model_listing(model, LT_LISTING_GOROUTINES)->went, 0);
+	assert_false(lt_model_listing(model, LT_LISTING_GOROUTINES)->taken);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -643,6 +727,9 @@ int main(void)
 		TEST(test_memory),
 		TEST(test_many_end_at_once),
 		TEST(test_sites_full),
+		TEST(test_moves),
+		TEST(test_moves_from_before),
+		TEST(test_goroutine_told_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -604,6 +604,99 @@ static void asks_again_when_a_module_appears(void **state)
 	assert_int_equal(wanted[0], 3);
 }
 
+/* What a walk saw of a goroutine. */
+static void acquire_goroutine(struct scene *scene)
+{
+	uint64_t frames[] = { LT_MARK_CHAN_RECEIVE, 0x1010, LT_MARK_CREATED, 0x1020, 77 };
+	struct lt_event event = { .type = LT_EVENT_ACQUIRE,
+				  .kind = LT_KIND_GOROUTINE,
+				  .time_ns = 100 * NS,
+				  .acquire = { 18, 1, STACK_ID + 50 } };
+	struct lt_event told = { .type = LT_EVENT_STACK,
+				 .time_ns = 100 * NS,
+				 .stack = { STACK_ID + 50, frames, 5, LT_STACK_COMPLETE } };
+
+	assert_int_equal(lt_model_apply(scene->model, &event), 0);
+	assert_int_equal(lt_model_apply(scene->model, &told), 0);
+	scene->evidence[3] = (struct lt_evidence){ .verdict = LT_VERDICT_LEAKING,
+						   .growth_per_hour = 1e9 };
+	scene->evidence[1].verdict = LT_VERDICT_STABLE;
+	scene->input.top = 1;
+}
+
+static void marks_are_no_code(void **state)
+{
+	struct scene *scene = *state;
+	/* Nothing is there; but a recording may say anything. */
+	struct lt_event_module low = { 1, 0, 0x1000, 0, "/lib/low.so", NULL, 0 };
+	uint64_t wanted[3] = { 0 };
+	const struct lt_report_frame *frames;
+	struct lt_report *report;
+
+	acquire_goroutine(scene);
+	assert_int_equal(lt_symbol_store_add_module(scene->symbols, &low), 0);
+	assert_int_equal(lt_report_wanted(&scene->input, count_wanted, wanted), 0);
+	assert_int_equal(wanted[0], 1);
+	assert_int_equal(wanted[1], 0x100f);
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_string_equal(report->sites[0].kind, "goroutine");
+	assert_int_equal(report->sites[0].group_count, 0);
+	assert_int_equal(report->sites[0].frame_count, 6); /* one of two functions */
+	frames = report->sites[0].frames;
+	assert_int_equal(frames[0].mark->value, LT_MARK_CHAN_RECEIVE);
+	assert_int_equal(frames[0].mark->class, LT_MARK_CLASS_WAIT);
+	assert_string_equal(frames[0].mark->text, "chan receive");
+	assert_string_equal(frames[0].function, "");
+	assert_string_equal(frames[0].file, "");
+	assert_string_equal(frames[0].module, "");
+	assert_int_equal(frames[0].offset, 0);
+	assert_null(frames[1].mark);
+	assert_int_equal(frames[1].offset, 0x40f);
+	assert_string_equal(frames[2].mark->text, "created by");
+	assert_string_equal(frames[4].function, "outer");
+	assert_string_equal(frames[5].mark->text, "mark 77");
+	assert_int_equal(frames[5].mark->class, LT_MARK_CLASS_UNKNOWN);
+	lt_report_free(report);
+}
+
+static void the_runtime_is_copied(void **state)
+{
+	struct scene *scene = *state;
+	struct lt_event_runtime first = { .version = "go1.22.12", .heap_inuse_bytes = 1 << 20 };
+	struct lt_event_runtime now = { .version = "go1.22.12", .heap_inuse_bytes = 5 << 20 };
+	struct lt_report *report;
+
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_false(report->has_runtime);
+	assert_true(isnan(report->memory.parts[LT_MEMORY_GO_HEAP]));
+	lt_report_free(report);
+	scene->input.runtime = &now;
+	scene->input.runtime_first = &first;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_true(report->has_runtime);
+	assert_string_equal(report->runtime.version, "go1.22.12");
+	assert_ptr_not_equal(report->runtime.version, now.version);
+	assert_int_equal(report->runtime.heap_inuse_bytes, 5 << 20);
+	assert_int_equal(report->runtime_first.heap_inuse_bytes, 1 << 20);
+	assert_true(report->memory.parts[LT_MEMORY_GO_HEAP] == 4 << 20);
+	lt_report_free(report);
+	scene->input.runtime_first = NULL;
+	assert_int_equal(lt_report_build(&scene->input, &report), 0);
+	assert_int_equal(report->runtime_first.heap_inuse_bytes, 5 << 20);
+	lt_report_free(report);
+}
+
+static void estimates_have_an_error(void **state)
+{
+	struct lt_report_site site = { .sampled = 96, .live_count = 2400 };
+
+	assert_true(fabs(lt_report_relative_error(&site) - 0.1) < 1e-9);
+	site.sampled = 2400; /* all of them */
+	assert_true(isnan(lt_report_relative_error(&site)));
+	site.sampled = 0;
+	assert_true(isnan(lt_report_relative_error(&site)));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -628,6 +721,9 @@ int main(void)
 		TEST(what_fills_a_limit_is_shown),
 		TEST(nothing_alive_is_told_last),
 		TEST(what_rises_in_step_is_one_finding),
+		TEST(marks_are_no_code),
+		TEST(the_runtime_is_copied),
+		TEST(estimates_have_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

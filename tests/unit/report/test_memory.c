@@ -23,13 +23,21 @@ static struct lt_event_process observed(uint16_t count, const uint64_t mib[LT_RE
 	return process;
 }
 
-static struct lt_report_memory divide(const struct lt_event_process *first,
-				      const struct lt_event_process *now, double heap_mib)
+static struct lt_report_memory divide_go(const struct lt_event_process *first,
+					 const struct lt_event_process *now,
+					 const struct lt_event_runtime *runtime_first,
+					 const struct lt_event_runtime *runtime, double heap_mib)
 {
 	double growth = (double)now->rss_bytes - (double)first->rss_bytes, sum = 0, explained = 0;
 	struct lt_report_memory memory;
 
-	lt_memory_divide(first, now, growth, heap_mib * MIB, &memory);
+	lt_memory_divide(&(struct lt_memory_input){ .first = first,
+						    .now = now,
+						    .runtime_first = runtime_first,
+						    .runtime = runtime,
+						    .growth = growth,
+						    .heap_bytes = heap_mib * MIB },
+			 &memory);
 	for (int part = 0; part < LT_MEMORY_PARTS; part++) {
 		double bytes = isnan(memory.parts[part]) ? 0 : memory.parts[part];
 
@@ -39,6 +47,18 @@ static struct lt_report_memory divide(const struct lt_event_process *first,
 	assert_true(sum == growth); /* exactly */
 	assert_true(memory.explained == explained);
 	assert_true(memory.explained + memory.rest == growth);
+	return memory;
+}
+
+static struct lt_report_memory divide(const struct lt_event_process *first,
+				      const struct lt_event_process *now, double heap_mib)
+{
+	struct lt_report_memory memory = divide_go(first, now, NULL, NULL, heap_mib);
+
+	for (int part = LT_MEMORY_GO_HEAP; part <= LT_MEMORY_GO_KEPT; part++) {
+		assert_true(isnan(memory.parts[part]));
+		memory.parts[part] = 0;
+	}
 	return memory;
 }
 
@@ -155,7 +175,10 @@ static void unknown_growth_has_no_rest(void **state)
 	struct lt_event_process first = { 0 }, now = observed(LT_RESIDENT_COUNT, before);
 	struct lt_report_memory memory;
 
-	lt_memory_divide(&first, &now, NAN, 6 * MIB, &memory);
+	lt_memory_divide(
+		&(struct lt_memory_input){
+			.first = &first, .now = &now, .growth = NAN, .heap_bytes = 6 * MIB },
+		&memory);
 	assert_true(memory.explained == 6 * MIB);
 	assert_true(isnan(memory.rest));
 	assert_false(memory.divided);
@@ -174,6 +197,90 @@ static void nonsense_adds_up(void **state)
 	assert_true(divide(&first, &now, 0).parts[LT_MEMORY_OTHER] == 70);
 }
 
+#define MIBS(count) ((uint64_t)(count) << 20)
+
+static const struct lt_event_runtime go_before = { .heap_inuse_bytes = MIBS(10),
+						   .heap_idle_bytes = MIBS(8),
+						   .heap_released_bytes = MIBS(7),
+						   .stacks_inuse_bytes = MIBS(1) };
+
+/* Where mappings are not tracked, as by default in a Go process. */
+static void the_go_runtime_explains_its_growth(void **state)
+{
+	static const uint64_t after[LT_RESIDENT_COUNT] = {
+		[LT_RESIDENT_HEAP] = 10,  [LT_RESIDENT_ANONYMOUS] = 85, [LT_RESIDENT_STACK] = 1,
+		[LT_RESIDENT_COPIED] = 2, [LT_RESIDENT_FILE] = 5,
+	};
+	static const double parts[LT_MEMORY_PARTS] = {
+		[LT_MEMORY_GO_HEAP] = 50,
+		[LT_MEMORY_GO_STACKS] = 3,
+		[LT_MEMORY_GO_KEPT] = 4,
+		[LT_MEMORY_UNDIVIDED] = 85 - 20 - 57,
+	};
+	static const struct lt_event_runtime go_now = { .heap_inuse_bytes = MIBS(60),
+							.heap_idle_bytes = MIBS(12),
+							.heap_released_bytes = MIBS(7),
+							.stacks_inuse_bytes = MIBS(4) };
+	struct lt_event_process first = observed(LT_RESIDENT_MAPPED, before);
+	struct lt_event_process now = observed(LT_RESIDENT_MAPPED, after);
+	struct lt_report_memory memory = divide_go(&first, &now, &go_before, &go_now, 0);
+
+	assert_true(memory.explained == 53 * MIB);
+	for (int part = 0; part < LT_MEMORY_PARTS; part++)
+		if (isnan(memory.parts[part]))
+			memory.parts[part] = 0;
+	expect(&memory, parts);
+}
+
+/* It maps arenas as it grows, and uses those from before. */
+static void new_mappings_are_the_go_runtimes_first(void **state)
+{
+	static const uint64_t after[LT_RESIDENT_COUNT] = {
+		[LT_RESIDENT_HEAP] = 10,        [LT_RESIDENT_ANONYMOUS] = 40,
+		[LT_RESIDENT_STACK] = 1,        [LT_RESIDENT_COPIED] = 2,
+		[LT_RESIDENT_FILE] = 5,         [LT_RESIDENT_MAPPED_PLAIN] = 30,
+		[LT_RESIDENT_MAPPED_STACK] = 8,
+	};
+	static const struct lt_event_runtime go_now = { .heap_inuse_bytes = MIBS(60),
+							.heap_idle_bytes = MIBS(8),
+							.heap_released_bytes = MIBS(7),
+							.stacks_inuse_bytes = MIBS(1) };
+	static const struct lt_event_runtime shrunk = { .heap_inuse_bytes = MIBS(4),
+							.heap_idle_bytes = MIBS(14),
+							.heap_released_bytes = MIBS(13),
+							.stacks_inuse_bytes = MIBS(1) };
+	struct lt_event_process first = observed(LT_RESIDENT_COUNT, before);
+	struct lt_event_process now = observed(LT_RESIDENT_COUNT, after);
+	struct lt_report_memory memory = divide_go(&first, &now, &go_before, &go_now, 0);
+
+	assert_true(memory.parts[LT_MEMORY_GO_HEAP] == 50 * MIB);
+	assert_true(memory.parts[LT_MEMORY_MAPPINGS] == 0);
+	assert_true(memory.parts[LT_MEMORY_BEFORE] == 0);
+	assert_true(memory.parts[LT_MEMORY_STACKS] == 8 * MIB);
+	memory = divide_go(&first, &first, &go_before, &shrunk, 0);
+	assert_true(memory.parts[LT_MEMORY_GO_HEAP] == -6 * MIB);
+	assert_true(memory.parts[LT_MEMORY_GO_KEPT] == 0);
+	assert_true(memory.parts[LT_MEMORY_MAPPINGS] == 0);
+	assert_true(memory.parts[LT_MEMORY_BEFORE] == 6 * MIB);
+}
+
+static void unknown_figures_are_in_other_parts(void **state)
+{
+	static const struct lt_event_runtime go_now = { .heap_inuse_bytes = MIBS(11),
+							.heap_idle_bytes = LT_UNKNOWN_FIGURE,
+							.heap_released_bytes = MIBS(7),
+							.stacks_inuse_bytes = LT_UNKNOWN_FIGURE };
+	struct lt_event_process first = observed(LT_RESIDENT_MAPPED, before);
+	struct lt_report_memory memory = divide_go(&first, &first, &go_before, &go_now, 0);
+
+	assert_true(memory.parts[LT_MEMORY_GO_HEAP] == MIB);
+	assert_true(isnan(memory.parts[LT_MEMORY_GO_STACKS]));
+	assert_true(isnan(memory.parts[LT_MEMORY_GO_KEPT]));
+	assert_true(memory.parts[LT_MEMORY_UNDIVIDED] == -MIB);
+	memory = divide_go(&first, &first, NULL, &go_now, 0);
+	assert_true(isnan(memory.parts[LT_MEMORY_GO_HEAP]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +291,9 @@ int main(void)
 		cmocka_unit_test(without_smaps_the_rest_is_one),
 		cmocka_unit_test(unknown_growth_has_no_rest),
 		cmocka_unit_test(nonsense_adds_up),
+		cmocka_unit_test(the_go_runtime_explains_its_growth),
+		cmocka_unit_test(new_mappings_are_the_go_runtimes_first),
+		cmocka_unit_test(unknown_figures_are_in_other_parts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

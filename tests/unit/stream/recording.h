@@ -10,9 +10,10 @@
 #include "stream/replay.h"
 
 static const uint8_t all_types[] = {
-	LT_EVENT_TARGET,  LT_EVENT_MODULE, LT_EVENT_STACK,    LT_EVENT_ACQUIRE,  LT_EVENT_RELEASE,
-	LT_EVENT_RESTORE, LT_EVENT_SYMBOL, LT_EVENT_COUNTERS, LT_EVENT_PROCESS,  LT_EVENT_SAMPLE,
-	LT_EVENT_REPORT,  LT_EVENT_END,    LT_EVENT_CENSUS,   LT_EVENT_DESCRIBE, LT_EVENT_LIMIT,
+	LT_EVENT_TARGET,  LT_EVENT_MODULE,  LT_EVENT_STACK,    LT_EVENT_ACQUIRE,  LT_EVENT_RELEASE,
+	LT_EVENT_RESTORE, LT_EVENT_SYMBOL,  LT_EVENT_COUNTERS, LT_EVENT_PROCESS,  LT_EVENT_SAMPLE,
+	LT_EVENT_REPORT,  LT_EVENT_END,     LT_EVENT_CENSUS,   LT_EVENT_DESCRIBE, LT_EVENT_LIMIT,
+	LT_EVENT_MOVE,    LT_EVENT_OBSERVE, LT_EVENT_RUNTIME,
 };
 #define ALL_TYPES sizeof(all_types)
 
@@ -79,12 +80,46 @@ static inline struct lt_event_census maker_census(struct maker *maker, uint32_t 
 		maker->listed[i] = (struct lt_listed){ id, maker_next(maker),
 						       census.listing == LT_LISTING_THREADS
 							       ? LT_KIND_THREAD
+						       : census.listing == LT_LISTING_GOROUTINES
+							       ? LT_KIND_GOROUTINE
 						       : maker_next(maker) & 1 ? LT_KIND_SOCKET
 									       : LT_KIND_FD };
 	}
 	if (census.count && maker_next(maker) & 1)
 		census.high = maker->listed[census.count - 1].id;
 	return census;
+}
+
+static inline struct lt_event_observe maker_observe(struct maker *maker)
+{
+	uint64_t count = maker_next(maker), size = maker_next(maker);
+
+	return (struct lt_event_observe){ maker_next(maker), count,     size,
+					  count >> 1,        size >> 1, maker_next(maker) };
+}
+
+static inline struct lt_event_runtime maker_runtime(struct maker *maker)
+{
+	return (struct lt_event_runtime){
+		.version = maker_text(maker),
+		.heap = maker_next(maker) % LT_RUNTIME_HEAPS,
+		.probes = maker_next(maker) & 1,
+		.heap_rate = maker_next(maker),
+		.heap_inuse_bytes = maker_next(maker),
+		.heap_idle_bytes = maker_next(maker),
+		.heap_released_bytes = maker_next(maker),
+		.stacks_inuse_bytes = maker_next(maker),
+		.next_gc_bytes = maker_next(maker),
+		.heap_live_bytes = maker_next(maker),
+		.gc_count = maker_next(maker),
+		.gc_pause_total_ns = maker_next(maker),
+		.gc_pause_last_ns = maker_next(maker),
+		.last_gc_ns = maker_next(maker),
+		.goroutines = maker_next(maker),
+		.runtime_goroutines = maker_next(maker),
+		.unread_goroutines = maker_next(maker),
+		.walk_ns = LT_UNKNOWN_FIGURE,
+	};
 }
 
 /* A random legal event of this type; it borrows from the maker until the next call. */
@@ -95,7 +130,10 @@ static inline struct lt_event make_event(struct maker *maker, uint8_t type, uint
 
 	maker->texts = 0;
 	event.time_ns = maker_next(maker);
-	event.kind = resource ? LT_KIND_HEAP : LT_KIND_NONE;
+	event.kind = resource                   ? LT_KIND_HEAP
+		     : type == LT_EVENT_MOVE    ? LT_KIND_GOROUTINE
+		     : type == LT_EVENT_OBSERVE ? LT_KIND_GO_HEAP
+						: LT_KIND_NONE;
 	event.flags = resource && type != LT_EVENT_STACK
 			      ? maker_next(maker) % (type == LT_EVENT_ACQUIRE ? 3 : 4)
 			      : 0;
@@ -190,6 +228,15 @@ static inline struct lt_event make_event(struct maker *maker, uint8_t type, uint
 		event.limit = (struct lt_event_limit){ maker_next(maker) % LT_LIMITS,
 						       maker_next(maker), maker_next(maker) };
 		break;
+	case LT_EVENT_MOVE:
+		event.move = (struct lt_event_move){ maker_next(maker), maker_next(maker) };
+		break;
+	case LT_EVENT_OBSERVE:
+		event.observe = maker_observe(maker);
+		break;
+	case LT_EVENT_RUNTIME:
+		event.runtime = maker_runtime(maker);
+		break;
 	}
 	return event;
 }
@@ -206,6 +253,21 @@ static inline void put_words(struct lt_buf *out, const uint64_t *words, size_t c
 {
 	for (size_t i = 0; i < count; i++)
 		lt_buf_printf(out, " %" PRIx64, words[i]);
+}
+
+static inline void describe_runtime(struct lt_buf *out, const struct lt_event_runtime *runtime)
+{
+	put_text(out, runtime->version);
+	put_words(out,
+		  (uint64_t[]){ runtime->heap, runtime->probes, runtime->heap_rate,
+				runtime->heap_inuse_bytes, runtime->heap_idle_bytes,
+				runtime->heap_released_bytes, runtime->stacks_inuse_bytes,
+				runtime->next_gc_bytes, runtime->heap_live_bytes, runtime->gc_count,
+				runtime->gc_pause_total_ns, runtime->gc_pause_last_ns,
+				runtime->last_gc_ns, runtime->goroutines,
+				runtime->runtime_goroutines, runtime->unread_goroutines,
+				runtime->walk_ns },
+		  17);
 }
 
 /* Every field of an event, one line. */
@@ -306,6 +368,19 @@ static inline void describe(struct lt_buf *out, const struct lt_event *event)
 		put_words(out,
 			  (uint64_t[]){ event->limit.which, event->limit.used, event->limit.limit },
 			  3);
+		break;
+	case LT_EVENT_MOVE:
+		put_words(out, (uint64_t[]){ event->move.id, event->move.stack_id }, 2);
+		break;
+	case LT_EVENT_OBSERVE:
+		put_words(out,
+			  (uint64_t[]){ event->observe.stack_id, event->observe.acquired_count,
+					event->observe.acquired_size, event->observe.released_count,
+					event->observe.released_size, event->observe.sampled },
+			  6);
+		break;
+	case LT_EVENT_RUNTIME:
+		describe_runtime(out, &event->runtime);
 		break;
 	}
 	lt_buf_char(out, '\n');

@@ -118,7 +118,8 @@ static void test_ranges(void **state)
 /* Kinds that the kernel lists by number: dup2 and close_range have flags of their own. */
 static void test_listed_kinds(void **state)
 {
-	static const uint8_t kinds[] = { LT_KIND_SOCKET, LT_KIND_FD, LT_KIND_THREAD };
+	static const uint8_t kinds[] = { LT_KIND_SOCKET, LT_KIND_FD, LT_KIND_THREAD,
+					 LT_KIND_GOROUTINE };
 	const uint8_t restore[] = { LT_WIRE_RELEASE, LT_WIRE_RESTORE };
 	struct lt_event event = { 0 };
 
@@ -167,6 +168,7 @@ static void test_descriptor_ranges(void **state)
 		  false },
 		{ LT_WIRE_RANGE_RELEASE, LT_KIND_SOCKET, LT_WIRE_F_RANGE, 3, 4, 0, false },
 		{ LT_WIRE_RANGE_RELEASE, LT_KIND_THREAD, LT_WIRE_F_RANGE, 3, 4, 0, false },
+		{ LT_WIRE_RANGE_RELEASE, LT_KIND_GOROUTINE, LT_WIRE_F_RANGE, 3, 4, 0, false },
 		{ LT_WIRE_RANGE_RESTORE, LT_KIND_FD, LT_WIRE_F_RANGE, 3, 4, 0, false },
 		{ LT_WIRE_RANGE_RESTORE, LT_KIND_FD, LT_WIRE_F_RANGE, 3, 4, 5, false },
 		{ LT_WIRE_RANGE_RESTORE, LT_KIND_SOCKET, LT_WIRE_F_RANGE, 3, 4, 0, false },
@@ -229,6 +231,33 @@ static void test_stack(void **state)
 	assert_int_equal(decode(&wire, header + 8, &event), 0);
 }
 
+/* What probes in Go programs tell; words of their stacks may be marks. */
+static void test_kinds_of_go(void **state)
+{
+	static const uint8_t kinds[] = { LT_KIND_GOROUTINE, LT_KIND_GO_HEAP, LT_KIND_HTTP_BODY,
+					 LT_KIND_TICKER, LT_KIND_CONTEXT };
+	const uint64_t words[] = { LT_MARK_STARTED, 0x401000, LT_MARK_CREATED_STACK, 77 };
+	union wire wire;
+	struct lt_event event = { 0 };
+
+	for (size_t i = 0; i < sizeof(kinds); i++) {
+		wire = (union wire){ .acquire = { HEADER(LT_WIRE_ACQUIRE, kinds[i]), 7, 1, 99 } };
+		assert_int_equal(decode(&wire, sizeof(wire.acquire), &event), 0);
+		assert_int_equal(event.type, LT_EVENT_ACQUIRE);
+		assert_int_equal(event.kind, kinds[i]);
+		wire = (union wire){ .release = { HEADER(LT_WIRE_RELEASE, kinds[i]), 7 } };
+		assert_int_equal(decode(&wire, sizeof(wire.release), &event), 0);
+		assert_int_equal(event.type, LT_EVENT_RELEASE);
+		assert_int_equal(event.kind, kinds[i]);
+		wire = (union wire){ .stack = { HEADER(LT_WIRE_STACK, kinds[i]), .stack_id = 5,
+						.frame_count = 4 } };
+		memcpy(wire.stack.frames, words, sizeof(words));
+		assert_int_equal(lt_decode_wire(&wire, sizeof(wire.stack) + sizeof(words), &event),
+				 0);
+		assert_memory_equal(event.stack.frames, words, sizeof(words));
+	}
+}
+
 static void test_header(void **state)
 {
 	union wire good = { .acquire = { HEADER(LT_WIRE_ACQUIRE, LT_KIND_HEAP), 1, 2, 3 } };
@@ -269,6 +298,7 @@ int main(void)
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_listed_kinds),
 		cmocka_unit_test(test_descriptor_ranges),
+		cmocka_unit_test(test_kinds_of_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,6 +114,10 @@ static void test_largest(void **state)
 	assert_true(lt_codec_encode(bytes, sizeof(bytes), &event) > 0);
 	event.describe.state = text;
 	assert_int_equal(lt_codec_encode(bytes, sizeof(bytes), &event), -EINVAL);
+	event = (struct lt_event){ .type = LT_EVENT_RUNTIME, .runtime.version = text + 1 };
+	assert_true(lt_codec_encode(bytes, sizeof(bytes), &event) > 0);
+	event.runtime.version = text;
+	assert_int_equal(lt_codec_encode(bytes, sizeof(bytes), &event), -EINVAL);
 	free(text);
 }
 
@@ -256,6 +260,16 @@ static void test_nonsense(void **state)
 		{ LT_EVENT_DESCRIBE, payload + 20, 65535, 2, "too long" },
 		{ LT_EVENT_DESCRIBE, payload + 20, 1, 2, "does not end" },
 		{ LT_EVENT_LIMIT, payload, LT_LIMITS, 4, "limit" },
+		{ LT_EVENT_MOVE, 10, LT_KIND_HEAP, 1, "moves" },
+		{ LT_EVENT_MOVE, 10, 0, 1, "kind" },
+		{ LT_EVENT_MOVE, 11, 1, 1, "flags" },
+		{ LT_EVENT_OBSERVE, 10, LT_KIND_GOROUTINE, 1, "observed" },
+		{ LT_EVENT_OBSERVE, payload + 8, 0, 8, "more was released" },
+		{ LT_EVENT_OBSERVE, payload + 16, 0, 8, "more was released" },
+		{ LT_EVENT_RUNTIME, payload, 65535, 2, "too long" },
+		{ LT_EVENT_RUNTIME, payload + 11, LT_RUNTIME_HEAPS, 4, "heap" },
+		{ LT_EVENT_RUNTIME, payload + 15, 2, 4, "neither 0 nor 1" },
+		{ LT_EVENT_RUNTIME, 10, LT_KIND_GO_HEAP, 1, "kind" },
 	};
 	struct lt_replay_result result;
 	char place[64];
@@ -263,8 +277,10 @@ static void test_nonsense(void **state)
 	snprintf(place, sizeof(place), "byte %d", lt_codec_encode_file((uint8_t[4096]){ 0 }, 4096));
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct lt_event event = make_event(&maker, cases[i].type, 3);
-		uint32_t value = cases[i].value;
+		uint64_t value = cases[i].value;
 
+		if (event.type == LT_EVENT_RUNTIME)
+			event.runtime.version = "go1.22.1";
 		if (event.type == LT_EVENT_TARGET)
 			event.target.comm = "comm";
 		if (event.type == LT_EVENT_DESCRIBE)
@@ -338,6 +354,7 @@ static void test_newer_lists(void **state)
 		{ .type = LT_EVENT_DESCRIBE,
 		  .describe = { LT_LISTING_DESCRIPTORS, 4, 0, "t", "n", "l", "s" } },
 		{ .type = LT_EVENT_LIMIT, .limit = { LT_LIMIT_DESCRIPTORS, 5, 6 } },
+		{ .type = LT_EVENT_RUNTIME, .runtime = { .version = "" } },
 	};
 	struct lt_replay_result result;
 	uint8_t data[8192] = { 0 };
@@ -352,7 +369,9 @@ static void test_newer_lists(void **state)
 		lt_codec_seal_file(data, (size_t)header);
 		assert_int_equal(replay_bytes(data, (size_t)(header + size), NULL, &result), 0);
 		assert_int_equal(result.events, 1);
-		data[header + LT_RECORD_HEADER] = 9;
+		/* Of a runtime, behind its name. */
+		data[header + LT_RECORD_HEADER +
+		     (events[i].type == LT_EVENT_RUNTIME ? sizeof(uint16_t) + 1 : 0)] = 9;
 		lt_codec_seal(data + header, (size_t)size);
 		assert_int_equal(replay_bytes(data, (size_t)(header + size), NULL, &result), 0);
 		assert_int_equal(result.events, 0);
@@ -673,6 +692,18 @@ static void test_recorder_refuses(void **state)
 			      (struct lt_listed[]){ { UINT64_MAX, 0, LT_KIND_THREAD },
 						    { 0, 0, LT_KIND_THREAD } } } },
 		{ .type = LT_EVENT_LIMIT, .limit = { LT_LIMITS, 1, 1 } },
+		{ .type = LT_EVENT_MOVE, .kind = LT_KIND_GO_HEAP },
+		{ .type = LT_EVENT_MOVE },
+		{ .type = LT_EVENT_OBSERVE, .kind = LT_KIND_FD },
+		{ .type = LT_EVENT_OBSERVE,
+		  .kind = LT_KIND_GO_HEAP,
+		  .observe = { 1, 4, 4, 5, 4, 0 } },
+		{ .type = LT_EVENT_OBSERVE,
+		  .kind = LT_KIND_GO_HEAP,
+		  .observe = { 1, 4, 4, 4, 5, 0 } },
+		{ .type = LT_EVENT_RUNTIME,
+		  .runtime = { .version = "", .heap = LT_RUNTIME_HEAPS } },
+		{ .type = LT_EVENT_RUNTIME, .runtime = { .version = "", .probes = 2 } },
 		{ .type = LT_EVENT_ACQUIRE, .kind = LT_KIND_FD, .flags = LT_WIRE_F_RANGE },
 		{ .type = LT_EVENT_RELEASE,
 		  .kind = LT_KIND_SOCKET,

@@ -13,7 +13,9 @@
 
 static struct lt_sample make(uint64_t value)
 {
-	struct lt_sample sample = { .live_size = lt_mix64(value) % 1000, .acquired_count = value };
+	struct lt_sample sample = { .live_size = lt_mix64(value) % 1000,
+				    .acquired_count = value,
+				    .released_count = value / 3 };
 
 	for (unsigned int level = 0; level < LT_HISTORY_LEVELS; level++) {
 		sample.alive_above[level] = value * 10 + level;
@@ -43,6 +45,7 @@ static void check(const struct lt_history *history, const struct lt_sample *seco
 			assert_int_equal(points[i].released_above,
 					 seconds[end_s].released_above[level]);
 			assert_int_equal(points[i].acquired_count, seconds[end_s].acquired_count);
+			assert_int_equal(points[i].released_count, seconds[end_s].released_count);
 		}
 	}
 	assert_int_equal(lt_history_points(history, LT_HISTORY_LEVELS, points), 0);

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Goroutines that come and go, wait and grow while they are read: no stack is a guess, nobody is harmed.
+
+LEAKTRACE_GO_CHURN_S: for how long, in each mode; make check-go takes ten minutes.
+"""
+
+import os
+import time
+
+import golang
+from harness import TestCase
+
+SECONDS = float(os.environ.get("LEAKTRACE_GO_CHURN_S", 12))
+
+# Who may call whom in tests/go/churn.go.
+CALLERS = {
+    "main.parkReceive": {"main.park"}, "main.parkSelect": {"main.park"},
+    "main.parkSleep": {"main.park"}, "main.parkLock": {"main.park"},
+    "main.park": {"main.grow", "main.shallow"}, "main.shallow": {"main.worker"},
+    "main.grow": {"main.grow", "main.worker"},
+}
+CREATORS = {"main.worker": "main.spawn", "main.spawn": "main.main", "main.collect": "main.main",
+            "main.parkReceive.func1": "time.goFunc"}
+
+
+class Churn(TestCase):
+    def check_stack(self, site):
+        """None, or what is wrong with a stack that is told as whole."""
+        frames = site["frames"]
+        at = next((i for i, f in enumerate(frames) if f.get("mark") == "created by"), len(frames))
+        own = [f["func"] for f in frames[:at] if f.get("func", "").startswith("main.")]
+        made = [f["func"] for f in frames[at + 1:] if f.get("func")]
+        for callee, caller in zip(own, own[1:]):
+            if caller not in CALLERS.get(callee, ()):
+                return f"{callee} is not called by {caller}"
+        if not own:
+            return "no function of the program"
+        if own == ["main.main"]:
+            return None
+        creator = CREATORS.get(own[-1])
+        if creator is None:
+            return f"no goroutine begins with {own[-1]}"
+        return None if made[:1] == [creator] else f"{own[-1]} is not made by {made[:1]}"
+
+    def churn(self, version, *options):
+        target = self.own(golang.start(golang.build(version) / "churn"))
+        leaktrace = self.leaktrace(target, *options, interval=1, kinds=None)
+        time.sleep(SECONDS)
+        report = leaktrace.stop()
+        self.assertTrue(target.alive(), target.stderr)
+        target.say("end")
+        made, broken = golang.counts(target.line())
+        self.assertEqual(target.wait(), 0, target.stderr)
+        self.assertEqual(broken, 0)
+        self.assertGreater(made, 1000 * SECONDS / 10)
+        wrong, whole = [], 0
+        for of in (*leaktrace.reports(), report):
+            for site in of["sites"]:
+                if site["kind"] != "goroutine" or site.get("stack_end"):
+                    continue
+                whole += 1
+                problem = self.check_stack(site)
+                if problem:
+                    wrong.append((problem, [f.get("func") or f.get("mark") for f in site["frames"]]))
+        self.assertGreater(whole, 10)
+        self.assertEqual(wrong[:3], [], f"{len(wrong)} of {whole}")
+        return report
+
+    def test_by_default(self):
+        for version in golang.versions():
+            with self.subTest(version):
+                report = self.churn(version, "--top", "1000")
+                self.assert_no_loss(report)
+
+    def test_with_probes(self):
+        for version in golang.versions():
+            with self.subTest(version):
+                report = self.churn(version, "--top", "1000", "--go-probes")
+                self.assert_no_loss(report, "RELEASE", "ACQUIRE")

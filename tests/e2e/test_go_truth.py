@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What leaktrace reads of a Go program equals what the program says of itself by Go's own profiler."""
+
+import golang
+import gotruth
+import harness
+
+PROGRAMS = ("truth-plain", "truth-stripped")
+ALL_PROGRAMS = (*PROGRAMS, "truth-pie", "truth-cgo", "truth-trimpath", "truth-noopt", "truth-race")
+PAGE_NOISE = 1 << 20  # what a program does to answer a request is in its figures, too
+
+
+class GoTruth(harness.TestCase):
+    PATIENT = True
+    maxDiff = None
+
+    def check(self, program):
+        truth = self.own(gotruth.Truth(program))
+        truth.get("/freeze")
+        before = truth.goroutines(), truth.heap()
+        leaktrace = self.leaktrace(truth, "--top", 1000, kinds=None, count=1)
+        report = leaktrace.final()
+        figures = truth.figures()
+        self.assertEqual(before, (truth.goroutines(), truth.heap()), "the program is not at rest")
+        self.check_goroutines(before[0], gotruth.goroutines_of(report))
+        self.check_heap(before[1], gotruth.heap_of(report))
+        self.check_figures(report["runtime"], figures, sum(before[0].values()))
+        self.assert_no_loss(report)
+        self.assertTrue(truth.process.alive())
+
+    def check_goroutines(self, expected, got):
+        self.assertGreater(len(expected), 30)
+        self.assertEqual([(group, expected[group], got[group])
+                          for group in expected.keys() | got.keys()
+                          if expected[group] != got[group]], [], "(group, truth, leaktrace)")
+
+    def check_heap(self, expected, got):
+        self.assertGreater(len(expected), 5)
+        self.assertEqual(expected.keys(), got.keys())
+        for key, site in expected.items():
+            self.assertAlmostEqual(site.bytes, got[key].bytes, delta=site.sizes + 1, msg=key)
+            self.assertAlmostEqual(site.count, got[key].count, delta=site.sizes + 1, msg=key)
+
+    def check_figures(self, got, figures, goroutines):
+        stats = figures["MemStats"]
+        self.assertEqual(got["version"], figures["Version"])
+        self.assertEqual(got["goroutines"], goroutines)
+        self.assertEqual(got["gc_count"], stats["NumGC"])
+        self.assertEqual(got["next_gc_bytes"], stats["NextGC"])
+        self.assertAlmostEqual(got["gc_pause_total_s"], stats["PauseTotalNs"] / 1e9, places=6)
+        for name, its_name in (("heap_inuse_bytes", "HeapInuse"), ("heap_idle_bytes", "HeapIdle"),
+                               ("heap_released_bytes", "HeapReleased"),
+                               ("stacks_inuse_bytes", "StackInuse")):
+            self.assertAlmostEqual(got[name], stats[its_name], delta=PAGE_NOISE, msg=name)
+
+    def test_groups_and_bytes(self):
+        for version in golang.versions():
+            names = PROGRAMS if version == golang.OWN else ALL_PROGRAMS
+            for name in names:
+                with self.subTest(f"{version} {name}"):
+                    self.check(golang.build(version, name) / name)

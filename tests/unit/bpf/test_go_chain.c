@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What made the goroutine goes behind the frames of a stack, and into its id. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "native/scene.h"
+
+#define PROCESS 99
+#define GOID    1234
+#define GOPC    (CODE + 0x777)
+
+/* Structures of the runtime, in readable memory beyond what is walked. */
+#define CURRENT (STACK + 0xc000) /* struct g */
+#define SYSTEM  (STACK + 0xd000)
+#define MACHINE (STACK + 0xe000) /* struct m */
+
+static const struct lt_bpf_go layout = {
+	.g_m = 48, .g_goid = 152, .g_gopc = 280, .g_sched_sp = 56, .g_sched_bp = 104, .m_curg = 192
+};
+
+static __u64 a, end;
+
+static int setup(void **state)
+{
+	scene_setup(state);
+	native.go = layout;
+	native.thread->process = PROCESS;
+	native.thread->go = 1;
+	put(CURRENT + layout.g_m, MACHINE);
+	put(CURRENT + layout.g_goid, GOID);
+	put(CURRENT + layout.g_gopc, GOPC);
+	put(SYSTEM + layout.g_m, MACHINE);
+	put(MACHINE + layout.m_curg, CURRENT);
+	a = function(CFA_SP(16));
+	end = function(OUTERMOST);
+	put(SP + 8, end);
+	begin(a, SP, 0);
+	scene.regs.r14 = CURRENT;
+	return 0;
+}
+
+static void bear(__u64 goid, __u32 process, __u64 own, __u64 parent)
+{
+	__u32 at = native.birth_count++;
+
+	assert_true(at < NATIVE_BIRTHS);
+	native.born[at] = (struct lt_go_birth_key){ .goid = goid, .process = process };
+	native.births[at] = (struct lt_go_birth){ { own, parent } };
+}
+
+static __u64 identify(void)
+{
+	return stack_identify(&scene.regs, native.thread);
+}
+
+static void expect(__u64 id, const __u64 *words, __u32 count)
+{
+	assert_int_equal(native.thread->stack.stack_id, id);
+	assert_int_equal(native.thread->stack.frame_count, count);
+	assert_memory_equal(native.thread->frames, words, count * sizeof(*words));
+}
+
+#define EXPECT_STACK(id, ...)                                                                      \
+	expect(id, (const __u64[]){ __VA_ARGS__ }, sizeof((const __u64[]){ __VA_ARGS__ }) / 8)
+
+static void test_not_go(void **state)
+{
+	native.thread->go = 0;
+	EXPECT_STACK(identify(), a, end);
+}
+
+static void test_noted_pc(void **state)
+{
+	__u64 plain = stack_walk(&scene.regs, native.thread), id = identify();
+
+	assert_int_not_equal(id, plain);
+	EXPECT_STACK(id, a, end, LT_MARK_CREATED, GOPC);
+	/* Another process's goroutine of that number, and another of this one. */
+	bear(GOID, PROCESS + 1, 5, 6);
+	bear(GOID + 1, PROCESS, 5, 6);
+	assert_int_equal(identify(), id);
+	put(CURRENT + layout.g_gopc, GOPC + 1);
+	assert_int_not_equal(identify(), id);
+	put(CURRENT + layout.g_gopc, 0); /* the first of all */
+	assert_int_equal(identify(), plain);
+	EXPECT_STACK(plain, a, end);
+}
+
+static void test_seen_creation(void **state)
+{
+	__u64 id;
+
+	bear(GOID, PROCESS, 0xabc, 0xdef);
+	id = identify();
+	EXPECT_STACK(id, a, end, LT_MARK_CREATED_STACK, 0xabc, LT_MARK_CREATED_STACK, 0xdef);
+	native.births[0].stacks[1] = 0;
+	assert_int_not_equal(identify(), id);
+	EXPECT_STACK(native.thread->stack.stack_id, a, end, LT_MARK_CREATED_STACK, 0xabc);
+}
+
+/* On the scheduler's stack it is the goroutine for which that works. */
+static void test_system_stack(void **state)
+{
+	__u64 id = identify();
+
+	scene.regs.r14 = SYSTEM;
+	assert_int_equal(identify(), id);
+	put(MACHINE + layout.m_curg, 0); /* none: it schedules */
+	EXPECT_STACK(identify(), a, end);
+}
+
+/* The register has anything: code in C. */
+static void test_no_goroutine(void **state)
+{
+	const __u64 wrong[] = { 0, 1, NOWHERE, ~0ULL, STACK, SP, MACHINE, CURRENT + 8, 1ULL << 63 };
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		scene.regs.r14 = wrong[i];
+		EXPECT_STACK(identify(), a, end);
+	}
+	scene.regs.r14 = SYSTEM;
+	put(CURRENT + layout.g_m, MACHINE + 8); /* runs elsewhere */
+	EXPECT_STACK(identify(), a, end);
+}
+
+/* The frames are known, but were sent with another chain, or without one. */
+static void test_recalled(void **state)
+{
+	__u64 id = identify(), other;
+
+	*sent_slot(native.thread, id) = sent_mark(native.thread, id);
+	native.thread->walk.frames = 0;
+	assert_int_equal(identify(), id);
+	assert_int_equal(native.thread->walk.frames, 0); /* not walked */
+	bear(GOID, PROCESS, 0xabc, 0);
+	other = identify();
+	assert_int_not_equal(other, id);
+	assert_int_equal(native.thread->walk.frames, 2);
+	EXPECT_STACK(other, a, end, LT_MARK_CREATED_STACK, 0xabc);
+}
+
+/* Deeper than there is room for: outer frames go, and the chain stays whole. */
+static void test_deep(void **state)
+{
+	__u64 step = function(CFA_SP(8)), *frames = native.thread->frames, id;
+
+	for (__u64 i = 0; i < 2 * LT_MAX_FRAMES; i++)
+		put(SP + i * 8, step);
+	begin(step, SP, 0);
+	scene.regs.r14 = CURRENT;
+	id = identify();
+	assert_int_equal(native.thread->stack.stack_id, id);
+	assert_int_equal(native.thread->stack.frame_count, LT_MAX_FRAMES);
+	assert_int_equal(native.thread->stack.end, LT_STACK_LIMIT);
+	assert_int_equal(frames[LT_MAX_FRAMES - 3], step);
+	assert_int_equal(frames[LT_MAX_FRAMES - 2], LT_MARK_CREATED);
+	assert_int_equal(frames[LT_MAX_FRAMES - 1], GOPC);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, scene_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_not_go),       TEST(test_noted_pc), TEST(test_seen_creation),
+		TEST(test_system_stack), TEST(test_recalled), TEST(test_no_goroutine),
+		TEST(test_deep),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
