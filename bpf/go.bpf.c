@@ -316,17 +316,13 @@ int go_ticker_stop(struct pt_regs *ctx)
 	return release(ctx, LT_KIND_TICKER, ctx->rax);
 }
 
+#define INTERFACE_DATA 8 /* struct iface, runtime/runtime2.go */
+
+/* propagateCancel() puts the child into its parent's map: CX points at the key. */
 SEC("uprobe")
 int go_context(struct pt_regs *ctx)
 {
-	return acquire(ctx, AT_ENTRY, LT_KIND_CONTEXT, ctx->rax);
-}
-
-/* propagateCancel(parent, child): interfaces, of two words each. */
-SEC("uprobe")
-int go_context_old(struct pt_regs *ctx)
-{
-	return acquire(ctx, AT_ENTRY, LT_KIND_CONTEXT, ctx->rdi);
+	return acquire(ctx, INSIDE, LT_KIND_CONTEXT, user_word(ctx->rcx + INTERFACE_DATA));
 }
 
 SEC("uprobe")

@@ -86,6 +86,9 @@ static __always_inline void chain_put_stacks(struct lt_thread *thread,
 			chain_put(thread, LT_MARK_CREATED_STACK, birth->stacks[i]);
 }
 
+/* The first goroutine is made by the runtime as it starts: runtime.rt0_go() in asm_amd64.s. */
+#define GO_MAIN 1
+
 /*
  * What made the goroutine that runs on this thread, into thread->chain, if it is empty: the chain if it
  * was seen, else the instruction that its runtime noted.  A global function: verified once.
@@ -95,7 +98,7 @@ __weak int chain_find(__u32 tid, __u64 g)
 	struct lt_thread *thread = bpf_map_lookup_elem(&lt_threads, &tid);
 	const struct lt_bpf_go *go;
 	struct lt_go_birth birth;
-	__u64 goroutine, pc;
+	__u64 goroutine, goid, pc;
 	__u32 process;
 
 	if (!thread)
@@ -105,7 +108,10 @@ __weak int chain_find(__u32 tid, __u64 g)
 	goroutine = go ? goroutine_of(go, g) : 0;
 	if (!goroutine)
 		return 0;
-	if (birth_find(process, user_word(goroutine + go->g_goid), &birth)) {
+	goid = user_word(goroutine + go->g_goid);
+	if (goid == GO_MAIN)
+		return 0;
+	if (birth_find(process, goid, &birth)) {
 		chain_put_stacks(thread, &birth);
 		return 0;
 	}

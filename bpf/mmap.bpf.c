@@ -157,19 +157,20 @@ static __always_inline bool is_within(__u64 address, __u64 start, __u64 end)
  * By Go's runtime for itself: sysMmap makes the call, or with cgo the C library's mmap, called by way of
  * x_cgo_mmap (runtime/cgo/gcc_mmap.c), which callCgoMmap calls and nobody else.
  */
-static __always_inline bool by_go(const struct lt_thread *thread)
+static __always_inline bool by_go(struct lt_thread *thread)
 {
 	__u32 process = thread->process;
 	const struct lt_bpf_go *go = thread->go ? bpf_map_lookup_elem(&lt_go_layouts, &process)
 						: NULL;
-	__u64 words[CGO_MMAP_WORDS];
+	const __u64 *words = (const __u64 *)thread->chunk;
 
 	if (!go)
 		return false;
 	if (is_within(thread->returned.rip, go->mapper.start, go->mapper.end))
 		return true;
 	if (!go->cgo_mapper.start ||
-	    bpf_probe_read_user(words, sizeof(words), (void *)thread->returned.rsp))
+	    bpf_probe_read_user(thread->chunk, CGO_MMAP_WORDS * sizeof(__u64),
+				(void *)thread->returned.rsp))
 		return false;
 	for (int i = 0; i < CGO_MMAP_WORDS; i++)
 		if (is_within(words[i], go->cgo_mapper.start, go->cgo_mapper.end))

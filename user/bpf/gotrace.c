@@ -31,7 +31,6 @@ static const struct step {
 	{ LT_GO_PROBE_TICKER, BIT(TICKER_STOP) },
 	{ LT_GO_PROBE_TIMER_START, BIT(TICKER_STOP) },
 	{ LT_GO_PROBE_CONTEXT, BIT(CANCEL) },
-	{ LT_GO_PROBE_CONTEXT_OLD, BIT(CANCEL) },
 	{ LT_GO_PROBE_SPAN, BIT(SPAN_FREE) },
 };
 #define STEPS (sizeof(steps) / sizeof(steps[0]))

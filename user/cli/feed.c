@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "cli/census.h"
+#include "cli/chain.h"
 #include "cli/golang.h"
 #include "cli/targets.h"
 #include "proc/smaps.h"
@@ -174,8 +175,14 @@ int lt_feed_emit(void *context, const struct lt_event *event)
 		session->strays++;
 		return 0;
 	}
-	if (event->type == LT_EVENT_STACK && target->image)
-		return emit_stack(session, target->image->modules, event);
+	if (event->type == LT_EVENT_STACK && target->image) {
+		uint64_t words[LT_MAX_FRAMES];
+		struct lt_event whole = *event;
+
+		if (lt_chain_has(&event->stack))
+			lt_chain_expand(target->pipeline, &whole.stack, words);
+		return emit_stack(session, target->image->modules, &whole);
+	}
 	if (event->type == LT_EVENT_ACQUIRE && target->image &&
 	    lt_modules_doubtful(target->image->modules, event->time_ns))
 		return emit_doubtful(session, target, event);
@@ -192,7 +199,7 @@ int lt_feed_receive(void *context, const struct lt_event *event)
 					   : NULL;
 	int err = target ? lt_golang_note(target, event) : 0;
 
-	return err ? err : lt_feed_emit(session, event);
+	return err ? (err < 0 ? err : 0) : lt_feed_emit(session, event);
 }
 
 int lt_feed_drain(const struct lt_session *session)

@@ -19,6 +19,7 @@ struct known {
 struct birth {
 	uint64_t id, stack_id;
 	bool ended;
+	bool runtime; /* one of the runtime's own, as a walk showed: no event tells of it any more */
 	UT_hash_handle hh;
 };
 
@@ -84,11 +85,27 @@ static struct birth *find_birth(const struct lt_gowalk *walk, uint64_t id)
 	return birth;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+	const struct known *left = a, *right = b;
+
+	return left->id < right->id ? -1 : left->id > right->id;
+}
+
+static bool is_known(const struct lt_gowalk *walk, uint64_t id)
+{
+	struct known wanted = { .id = id };
+
+	return walk->known_count &&
+	       bsearch(&wanted, walk->known, walk->known_count, sizeof(*walk->known), compare_ids);
+}
+
 int lt_gowalk_note(struct lt_gowalk *walk, const struct lt_event *event)
 {
 	bool made = event->type == LT_EVENT_ACQUIRE;
 	uint64_t id = made ? event->acquire.id : event->release.id;
 	struct birth *birth = find_birth(walk, id);
+	bool drop = !made && (birth ? birth->runtime : !is_known(walk, id));
 
 	if (!walk->probed || (!made && event->type != LT_EVENT_RELEASE))
 		return 0;
@@ -106,7 +123,7 @@ int lt_gowalk_note(struct lt_gowalk *walk, const struct lt_event *event)
 	if (made)
 		birth->stack_id = event->acquire.stack_id;
 	birth->ended = !made;
-	return 0;
+	return drop;
 }
 
 static void add_word(struct group *group, uint64_t word)
@@ -257,6 +274,18 @@ static bool has_ended(const struct lt_gowalk *walk, uint64_t id)
 	return birth && birth->ended;
 }
 
+/* A probe told of it before anybody knew that it is the runtime's. */
+static int disown(const struct lt_gowalk *walk, struct lt_session *session,
+		  const struct lt_target *target, uint64_t id)
+{
+	struct birth *birth = walk->probed ? find_birth(walk, id) : NULL;
+
+	if (!birth || birth->ended || birth->runtime)
+		return 0;
+	birth->runtime = true;
+	return tell_release(session, target, id);
+}
+
 /* Both are by ascending id. */
 static int compare(struct lt_gowalk *walk, struct lt_session *session,
 		   const struct lt_target *target, const struct lt_goroutines *all,
@@ -272,6 +301,7 @@ static int compare(struct lt_gowalk *walk, struct lt_session *session,
 
 		if (goroutine->runtime) {
 			result->runtime_goroutines++;
+			err = disown(walk, session, target, goroutine->id);
 			continue;
 		}
 		while (before < end && before->id < goroutine->id && !err)

@@ -15,7 +15,10 @@ struct lt_gowalk;
 /* probed: creations and exits are told by probes.  program and target are borrowed. */
 int lt_gowalk_new(struct lt_gowalk **walk, struct lt_go_program *program, bool probed);
 void lt_gowalk_free(struct lt_gowalk *walk);
-/* An event of kind goroutine that a probe told of. */
+/*
+ * An event of kind goroutine that a probe told of.  1: it is to be dropped: the end of one that nobody
+ * knew (iter.Pull makes some that no probe sees), or that is the runtime's own.  0 or -errno.
+ */
 int lt_gowalk_note(struct lt_gowalk *walk, const struct lt_event *event);
 
 struct lt_gowalk_result {

@@ -94,8 +94,8 @@ static bool elements_hold_up(struct search *search, const uint64_t *elements, si
 }
 
 /*
- * allgs never shrinks, so the longest is the one: while the GC marks, work.stackRoots is a copy of what
- * it was at the start, with a capacity of its length (runtime/proc.go, allGsSnapshot()).
+ * allgs never shrinks, so the longest is the one: while the GC marks, work.stackRoots is a copy of
+ * what it was at the start, with a capacity of its length (runtime/proc.go, allGsSnapshot()).
  */
 static void consider(struct search *search, const struct lt_go_slice *slice, uint64_t address)
 {

@@ -36,7 +36,7 @@ static bool starts_well(struct lt_go_batch *batch, const struct lt_go_g *g)
 	return !g->startpc || (lt_go_pcs_get(batch->pcs, g->startpc).flags & LT_GO_PC_ENTRY);
 }
 
-/* One piece for structs that lie side by side: a look at a page costs the kernel more than its bytes. */
+/* One piece for structs that lie side by side: pages cost the kernel more than their bytes do. */
 static size_t add_struct(struct lt_go_batch *batch, size_t count, size_t look, uint64_t address)
 {
 	size_t len = batch->program->layout->g_bytes;
@@ -103,7 +103,7 @@ static void begin(struct lt_go_batch *batch, struct lt_go_look *look)
 			   syscall ? g->syscallsp : g->sched_sp, g->stack_lo, g->stack_hi, syscall);
 }
 
-/* Reads on in all stacks that need it, until none does: each round is a frame more of them at least. */
+/* Reads on in all stacks that need it, until none does: each round is one frame more at least. */
 static int unwind_all(struct lt_go_batch *batch)
 {
 	for (size_t round = 0; round <= LT_MAX_FRAMES; round++) {
@@ -145,8 +145,8 @@ static uint64_t hash_of(const struct lt_go_unwind *unwind)
 }
 
 /*
- * Each time a goroutine stops, it counts (trackingSeq), so that the struct shows whether it ran meanwhile.
- * Not so before 1.17, nor on the way into a system call since 1.26: the stack of such ones is read twice.
+ * Each time a goroutine stops, it counts (trackingSeq): so the struct shows whether it ran meanwhile.
+ * Not so before 1.17, nor on the way into a system call since 1.26: such a stack is read twice.
  */
 static bool counts_stops(const struct lt_go_batch *batch, const struct lt_go_look *look)
 {
@@ -156,7 +156,6 @@ static bool counts_stops(const struct lt_go_batch *batch, const struct lt_go_loo
 
 static int read_stacks(struct lt_go_batch *batch)
 {
-	uint64_t hashes[LT_GO_BATCH];
 	bool again = false;
 	int err;
 
@@ -169,7 +168,7 @@ static int read_stacks(struct lt_go_batch *batch)
 
 		if (!look->stopped || counts_stops(batch, look))
 			continue;
-		hashes[i] = hash_of(&look->unwind);
+		look->hash = hash_of(&look->unwind);
 		begin(batch, look);
 		again = true;
 	}
@@ -180,7 +179,7 @@ static int read_stacks(struct lt_go_batch *batch)
 		struct lt_go_look *look = &batch->looks[i];
 
 		if (look->stopped && !counts_stops(batch, look) &&
-		    hashes[i] != hash_of(&look->unwind))
+		    look->hash != hash_of(&look->unwind))
 			look->unwind.state = LT_GO_UNWIND_LOST;
 	}
 	return err;

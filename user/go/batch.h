@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A look at up to LT_GO_BATCH goroutines of a live process: their structs, their stacks, and the structs
- * again, each for all of them in one system call, so that little time passes between the two.
+ * A look at up to LT_GO_BATCH goroutines of a live process: their structs, their stacks, and their
+ * structs again, each for all of them in one system call, so that little time passes meanwhile.
  */
 #ifndef LT_GO_BATCH_H
 #define LT_GO_BATCH_H
@@ -20,6 +20,7 @@ struct lt_go_look {
 	bool valid;                 /* can be a goroutine */
 	bool stopped;               /* unwind holds its stack */
 	bool settled;               /* it did not run meanwhile */
+	uint64_t hash;              /* of what was read first, if it is read twice */
 	struct lt_go_unwind unwind; /* whole, full, or lost */
 };
 
@@ -35,7 +36,10 @@ struct lt_go_batch {
 	uint8_t bytes[LT_GO_BATCH * LT_GO_WINDOW];
 };
 
-/* Fills looks for these addresses of struct g, best ascending, count of them at most LT_GO_BATCH: 0 or -ESRCH, -EPERM. */
+/*
+ * Fills looks for these addresses of struct g, best ascending, at most LT_GO_BATCH of them:
+ * 0, -ESRCH, -EPERM.
+ */
 int lt_go_batch_look(struct lt_go_batch *batch, const uint64_t *addresses, size_t count);
 
 #endif

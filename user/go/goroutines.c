@@ -13,6 +13,8 @@
 #include "leaktrace/events.h"
 
 #define TRIES 4 /* looks at a goroutine that moves */
+/* In a program that does not lie all are valid; each that is not costs a system call. */
+#define MAX_INVALID 1024
 
 struct lt_go_walker {
 	struct lt_go_program *program; /* borrowed */
@@ -185,7 +187,7 @@ static int take(struct lt_go_walker *walker, const struct lt_go_look *look)
 	return err ? err : add_item(walker, &item);
 }
 
-/* All of these once; those that moved, or whose stack does not hold up, are for another try unless it is the last. */
+/* All of these once; what moved, or does not hold up, is for another try unless this is the last. */
 static int look_at(struct lt_go_walker *walker, const uint64_t *addresses, size_t count, bool last)
 {
 	int err = lt_go_batch_look(walker->batch, addresses, count);
@@ -215,9 +217,12 @@ static int look_at_all(struct lt_go_walker *walker, const uint64_t *addresses, s
 	int err = 0;
 
 	walker->unsettled_count = 0;
-	for (size_t done = 0; !err && done < count; done += LT_GO_BATCH)
+	for (size_t done = 0; !err && done < count; done += LT_GO_BATCH) {
 		err = look_at(walker, addresses + done,
 			      count - done < LT_GO_BATCH ? count - done : LT_GO_BATCH, last);
+		if (!err && walker->invalid > MAX_INVALID)
+			err = -EBADMSG;
+	}
 	return err;
 }
 

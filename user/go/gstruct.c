@@ -10,7 +10,7 @@
 
 /* runtime.main(): maxstacksize is 1 GB, maxstackceiling twice that */
 #define MAX_STACK_BYTES (2ULL << 30)
-/* Each P takes 16 ids at a time (_GoidCacheBatch) and they are never used again; 2^48 are enough for years. */
+/* Ids count up from 1 (sched.goidgen): at a million a second, that many take nine years. */
 #define MAX_GOID (1ULL << 48)
 
 static uint64_t word_at(const uint8_t *bytes, uint16_t offset)

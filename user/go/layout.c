@@ -97,7 +97,8 @@ static const uint8_t waits_26[] = {
 		.g_waitsince = (waitsince), .g_waitreason = (waitreason), .g_tracking_seq = (seq), \
 		.g_parent_goid = (parent), .g_gopc = (gopc), .g_startpc = (startpc),               \
 		.g_waiting = (waiting), .g_labels = (labels), .g_bytes = (labels) + 8,             \
-		.m_procid = (procid), .m_curg = (procid) + 120, .wait_marks = (waits), .wait_mark_count = sizeof(waits),     \
+		.m_procid = (procid), .m_curg = (procid) + 120, .wait_marks = (waits),             \
+		.wait_mark_count = sizeof(waits),                                                  \
 	}
 
 /*
@@ -107,7 +108,8 @@ static const uint8_t waits_26[] = {
  */
 /* clang-format off */
 static const struct lt_go_layout layouts[] = {
-	/*  versions  waits     bp   sysSP sysPC sysBP status goid since why seq parent gopc start waiting labels procid */
+	/* versions, waits, bp, syscall sp pc bp, status, goid, since, reason, seq, parent, gopc, startpc,
+	 * waiting, labels, procid */
 	ROW(15, 15, waits_15, 104, 112, 120, NONE, 144, 152, 168, 176, NONE, NONE, 280, 296, 312, 344, 72),
 	ROW(19, 19, waits_15, 104, 112, 120, NONE, 144, 152, 168, 176,  189, NONE, 296, 312, 328, 360, 72),
 	ROW(20, 20, waits_20, 104, 112, 120, NONE, 144, 152, 168, 176,  189, NONE, 296, 312, 328, 360, 72),

@@ -18,7 +18,10 @@ static bool is_one_of(const char *name, const char *const *names)
 	return false;
 }
 
-/* isSystemGoroutine(), runtime/traceback.go; the first two of these exist since 1.14, corostart since 1.22 */
+/*
+ * isSystemGoroutine(), runtime/traceback.go.  What runs finalizers and cleanups counts as the runtime's,
+ * also while it runs one of the program's.
+ */
 static bool starts_runtime_goroutine(const char *name)
 {
 	static const char *const users[] = { "runtime.main", "runtime.handleAsyncEvent",
@@ -35,7 +38,7 @@ static uint8_t flags_of(const struct lt_go_function *function, bool entry)
 	/* Up to 1.16 there are no flags in the table. */
 	if ((function->flags & LT_GO_FLAG_TOP_FRAME) || !strcmp(function->name, "runtime.goexit"))
 		flags |= LT_GO_PC_ENDS;
-	/* Its frame is good on either of the stacks that it is on (runtime/traceback.go, resolveInternal). */
+	/* Its frame is good on both of its stacks (runtime/traceback.go, resolveInternal). */
 	if ((function->flags & LT_GO_FLAG_SP_WRITE) &&
 	    strcmp(function->name, "runtime.cgocallback") != 0)
 		flags |= LT_GO_PC_SWITCHES;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the tables of a Go program say of addresses, kept: walks ask for the same ones again and again. */
+/* What the tables of a Go program say of addresses, kept: walks ask for the same ones again. */
 #ifndef LT_GO_PCS_H
 #define LT_GO_PCS_H
 

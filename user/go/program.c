@@ -140,7 +140,7 @@ static int add_modules(struct lt_go_program *program, const struct lt_maps *maps
 	return 0;
 }
 
-/* Are the linker's words of the module in memory those of its file?  -EAGAIN: they are not relocated yet. */
+/* Are the linker's words of the module in memory those of its file?  -EAGAIN: not relocated yet. */
 static int check_live(const struct lt_go_program *program, const struct lt_go_module *module)
 {
 	const struct lt_gofile_info *info = lt_gofile_info(module->file);

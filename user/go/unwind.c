@@ -6,9 +6,9 @@
 #define WORD sizeof(uint64_t)
 
 /*
- * One more frame, whose SP is sp when the instruction at pc runs.  What a signal interrupted, or what has not run yet,
- * goes into the list as if a call were before it, for readers look at the instruction before a return
- * address (runtime.tracebackPCs does the same).
+ * One more frame, whose SP is sp when the instruction at pc runs.  What a signal interrupted, or what has
+ * not run yet, goes into the list as if a call were before it, for readers look at the instruction
+ * before a return address (runtime.tracebackPCs does the same).
  */
 static void enter(struct lt_go_unwind *unwind, uint64_t pc, uint64_t sp, bool may_switch)
 {

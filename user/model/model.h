@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The state of one process generation: live set, site table, stacks, lifecycles.  Driven by events
- * alone (ACQUIRE, RELEASE, RESTORE, STACK, CENSUS, DESCRIBE, MOVE, OBSERVE); reads no clock, makes no system call.
- * A site is a (kind, stack id).  Counts are exact 64-bit counters.  Not thread-safe.
+ * alone (ACQUIRE, RELEASE, RESTORE, STACK, CENSUS, DESCRIBE, MOVE, OBSERVE, RUNTIME); reads no
+ * clock, makes no system call.  A site is a (kind, stack id).  Counts are exact 64-bit counters,
+ * but where they are observed.  Not thread-safe.
  */
 #ifndef LT_MODEL_MODEL_H
 #define LT_MODEL_MODEL_H

@@ -21,7 +21,7 @@ struct rule {
 
 #define AX ZYDIS_REGISTER_RAX
 #define BX ZYDIS_REGISTER_RBX
-#define DI ZYDIS_REGISTER_RDI
+#define CX ZYDIS_REGISTER_RCX
 
 /*
  * Compared with the sources of 1.19 and 1.21 to 1.27.  An id is the same pointer at acquire and release:
@@ -30,7 +30,8 @@ struct rule {
  * the *Ticker, and Stop passes it on to stopTimer as it is.  AfterFunc and NewTimer start timers too, with
  * period 0, and Timer.Stop stops them.
  *
- * Contexts.  The child is a *cancelCtx or what embeds one as its first field (timerCtx, afterFuncCtx), whose
+ * Contexts.  Only those that their parent keeps in its map of children can leak: net/http leaves others
+ * uncancelled, which are collected.  The key of the map is the child, a *cancelCtx or what embeds one as its first field (timerCtx, afterFuncCtx), whose
  * cancel() calls the embedded one's.  In 1.20 alone a timerCtx embeds a pointer: its own cancel()
  * is watched too.
  *
@@ -52,9 +53,10 @@ static const struct rule rules[] = {
 	{ LT_GO_PROBE_TICKER, 23, 0, LT_GO_BEHIND_CALL, AX, "time.NewTicker", "time.newTimer" },
 	{ LT_GO_PROBE_TIMER_START, 0, 22, LT_GO_AT_ENTRY, AX, "time.startTimer", NULL },
 	{ LT_GO_PROBE_TICKER_STOP, 0, 0, LT_GO_AT_ENTRY, AX, "time.stopTimer", NULL },
-	{ LT_GO_PROBE_CONTEXT, 21, 0, LT_GO_AT_ENTRY, AX, "context.(*cancelCtx).propagateCancel",
-	  NULL },
-	{ LT_GO_PROBE_CONTEXT_OLD, 0, 20, LT_GO_AT_ENTRY, DI, "context.propagateCancel", NULL },
+	{ LT_GO_PROBE_CONTEXT, 21, 0, LT_GO_AT_CALL, CX, "context.(*cancelCtx).propagateCancel",
+	  "runtime.mapassign" },
+	{ LT_GO_PROBE_CONTEXT, 0, 20, LT_GO_AT_CALL, CX, "context.propagateCancel",
+	  "runtime.mapassign" },
 	{ LT_GO_PROBE_CANCEL, 0, 0, LT_GO_AT_ENTRY, AX, "context.(*cancelCtx).cancel", NULL },
 	{ LT_GO_PROBE_CANCEL, 20, 20, LT_GO_AT_ENTRY, AX, "context.(*timerCtx).cancel", NULL },
 	{ LT_GO_PROBE_SPAN, 0, 0, LT_GO_BEHIND_CALL, AX, "runtime.(*mcentral).grow",
@@ -76,7 +78,6 @@ const char *const lt_go_probe_names[LT_GO_PROBES] = {
 	[LT_GO_PROBE_TIMER_START] = "go_timer_start",
 	[LT_GO_PROBE_TICKER_STOP] = "go_ticker_stop",
 	[LT_GO_PROBE_CONTEXT] = "go_context",
-	[LT_GO_PROBE_CONTEXT_OLD] = "go_context_old",
 	[LT_GO_PROBE_CANCEL] = "go_cancel",
 	[LT_GO_PROBE_SPAN] = "go_span",
 	[LT_GO_PROBE_SPAN_FREE] = "go_span_free",
@@ -92,7 +93,7 @@ struct search {
 	const struct lt_gofile *file;
 	struct found functions[RULES], callees[RULES];
 	bool inlined[RULES]; /* somewhere: not all calls come to the function */
-	bool has_runtime;    /* a plugin has none */
+	bool has_runtime;    /* one that was linked with -linkshared has not */
 	const char *into;    /* the function whose inlined calls are looked at */
 };
 

@@ -22,8 +22,7 @@ enum lt_go_probe {
 	LT_GO_PROBE_TICKER,      /* 1.23 on: behind the call of newTimer in NewTicker; AX: ticker */
 	LT_GO_PROBE_TIMER_START, /* to 1.22: time.startTimer; AX: timer, period at +16 not 0 */
 	LT_GO_PROBE_TICKER_STOP, /* time.stopTimer; AX */
-	LT_GO_PROBE_CONTEXT,     /* propagateCancel; AX (1.21 on) or DI: child */
-	LT_GO_PROBE_CONTEXT_OLD,
+	LT_GO_PROBE_CONTEXT, /* at the call of mapassign in propagateCancel; CX: &key, an interface */
 	LT_GO_PROBE_CANCEL, /* (*cancelCtx).cancel; AX */
 	LT_GO_PROBE_SPAN,   /* behind a call of (*mheap).alloc; AX: mspan or nil, npages at +32 */
 	LT_GO_PROBE_SPAN_FREE, /* freeSpanLocked; BX: mspan */
@@ -42,7 +41,10 @@ struct lt_go_site {
 struct lt_go_sites {
 	struct lt_go_site *items;
 	size_t count;
-	/* Bit 1 << enum lt_go_probe: wanted, the program has such a function, but its code is not known. */
+	/*
+	 * Bit 1 << enum lt_go_probe: wanted, the program has such a function, but its code is not known,
+	 * or part of its calls was inlined (-pgo).  Such a probe has no sites.
+	 */
 	uint32_t failed;
 	/* ... and what the program does not have at all (no net/http, say). */
 	uint32_t absent;

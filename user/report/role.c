@@ -126,10 +126,20 @@ static bool ends_with(const char *text, const char *end)
 	return len >= end_len && !strcmp(text + len - end_len, end);
 }
 
+/*
+ * What the compiler made itself has no file, as wrappers of methods and of go statements have not; but
+ * no compiler of C makes such names.
+ */
 static bool is_go(const struct lt_report_frame *frame)
 {
+	static const char *const signs[] = { "/", ".(", ".gowrap" };
+
 	for (size_t i = 0; frame->file && i < sizeof(go_files) / sizeof(go_files[0]); i++)
 		if (ends_with(frame->file, go_files[i]))
+			return true;
+	for (size_t i = 0; frame->file && !frame->file[0] && i < sizeof(signs) / sizeof(signs[0]);
+	     i++)
+		if (strstr(frame->function, signs[i]))
 			return true;
 	return false;
 }
@@ -143,8 +153,9 @@ bool lt_role_is_wrapper(const struct lt_report_frame *frame)
 		    !(wrappers[i].language == RUST && name.parameters) &&
 		    !(wrappers[i].language == GO && !is_go(frame)))
 			return true;
-	/* What cgo makes for each function of C that Go code calls. */
-	return is_go(frame) && strstr(frame->function, "._Cfunc_");
+	/* What cgo makes for each function of C that Go code calls, and the compiler for go statements. */
+	return is_go(frame) &&
+	       (strstr(frame->function, "._Cfunc_") || strstr(frame->function, ".gowrap"));
 }
 
 /* "net" of "net/http.(*conn).serve", "example.com" of "example.com/app.run": it is up to the first
@@ -209,13 +220,19 @@ const struct lt_report_frame *lt_role_asker(const struct lt_report_frame *frames
 
 const struct lt_report_frame *lt_role_caller(const struct lt_report_frame *frames, uint32_t count)
 {
-	const struct lt_report_frame *asker = lt_role_asker(frames, count);
+	const struct lt_report_frame *asker = lt_role_asker(frames, count), *entry = asker;
+	bool chained = false;
 
 	if (!asker || !lt_role_is_go_library(asker))
 		return asker;
-	for (const struct lt_report_frame *frame = asker; frame < frames + count; frame++)
-		if (!lt_role_is_between(frame) && !lt_role_is_beginning(frame) &&
-		    !lt_role_is_go_library(frame))
+	for (const struct lt_report_frame *frame = asker; frame < frames + count; frame++) {
+		chained = chained || frame->mark;
+		if (lt_role_is_between(frame) || lt_role_is_beginning(frame))
+			continue;
+		if (!lt_role_is_go_library(frame))
 			return frame;
-	return asker;
+		if (!chained)
+			entry = frame;
+	}
+	return entry;
 }

@@ -19,8 +19,8 @@ bool lt_role_is_libc(const struct lt_report_frame *frame);
 /* What runs the program's own language: below it, every site of a program has the same callers. */
 bool lt_role_is_interpreter(const struct lt_report_frame *frame);
 /*
- * Of so many frames, leaf first, that of whom wanted what libraries did for it; Go's library only if
- * it has no caller here but itself.  NULL: there is none.
+ * Of so many frames, leaf first, that of whom wanted what libraries did for it.  Where Go's library has
+ * no caller but itself, its outermost function: what that goroutine is for.  NULL: there is none.
  */
 const struct lt_report_frame *lt_role_caller(const struct lt_report_frame *frames, uint32_t count);
 /* The same, whether it is of Go's library or not. */

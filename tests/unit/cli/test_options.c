@@ -81,7 +81,9 @@ static void test_defaults(void **state)
 	assert_true(options.interval_s == 10);
 	assert_int_equal(options.count, 0);
 	assert_int_equal(options.top, 10);
-	assert_true(options.kinds >> LT_KIND_HEAP & 1);
+	assert_int_equal(options.kinds, 0); /* by what the targets are */
+	assert_false(options.go_probes);
+	assert_false(options.go_enable_profile);
 	assert_true(options.min_growth_per_hour == 0);
 	assert_null(options.prom);
 	assert_null(options.json);
@@ -284,8 +286,11 @@ static void test_bad(void **state)
 	bad("--kinds heap,nonsense", "--kinds wants");
 	bad("--kinds heap,", "--kinds wants");
 	bad("--kinds hea", "--kinds wants");
-	bad("--kinds sockets", "--kinds wants some of heap mmap socket fd thread stack, separated "
-			       "by commas, not 'sockets'");
+	bad("--kinds sockets", "--kinds wants all, or some of heap mmap socket fd thread stack "
+			       "goroutine go-heap http-body ticker context, separated by commas, "
+			       "not 'sockets'");
+	bad("--kinds all,heap", "--kinds wants");
+	assert_int_equal(good("-p 1 --kinds all").kinds, lt_options_all_kinds());
 	bad("--allocator", "--allocator wants FILE:PREFIX");
 	bad("--allocator x", "--allocator wants FILE:PREFIX, such as libpool.so:pool_, not 'x'");
 	bad("--allocator :x", "--allocator wants FILE:PREFIX");

@@ -161,6 +161,12 @@ static void go_asks_through_its_library(void **state)
 		    MARK(&created), GO("net/http.(*Transport).queueForDial"), GO("main.get") },
 		  6,
 		  5 },
+		/* A goroutine of the library: what it runs. */
+		{ { MARK(&waits), GO("net.(*netFD).Read"), GO("bufio.(*Reader).fill"),
+		    GO("net/http.(*conn).serve"), GO("net/http.(*Server).Serve.gowrap3"),
+		    GO("runtime.goexit"), MARK(&created), GO("net/http.(*Server).Serve") },
+		  8,
+		  3 },
 		{ { MARK(&waits), MARK(&created), GO("main.serve") }, 3, 2 },
 		{ { MARK(&waits), GO("runtime.gopark") }, 2, 1 },
 		{ { MARK(&waits) }, 1, -1 },

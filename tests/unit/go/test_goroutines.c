@@ -205,8 +205,13 @@ static void test_array(void **state)
 	assert_int_equal(lt_go_walk(walker, &all), -EBADMSG);
 	fake.allgs->data = (uintptr_t)fake.elements + 1024; /* all of it is 0 */
 	assert_int_equal(lt_go_walk(walker, &all), -EBADMSG);
-	assert_null(all);
 	fake.allgs->data = (uintptr_t)fake.elements;
+	for (uint64_t i = 3; i < 4096; i++) /* too many of them, though most are good */
+		fake.elements[i] = i % 3 ? fake.elements[0] : 0x10000;
+	fake.allgs->len = 4096;
+	assert_int_equal(lt_go_walk(walker, &all), -EBADMSG);
+	assert_null(all);
+	fake.allgs->len = 3;
 	assert_int_equal(walk()->count, 3);
 	stop();
 }

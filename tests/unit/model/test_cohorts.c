@@ -188,6 +188,7 @@ static void test_youngest(void **state)
 		uint32_t from_s = reference.now_s, count = (uint32_t)(lt_mix64(random++) % 12);
 
 		reference.now_s += 1 + (uint32_t)(lt_mix64(random++) % 16); /* no more than parts */
+		count = round % 3 == 2 ? count : count % 2;
 		if (round % 3 == 2) {
 			lt_cohorts_youngest_died(&cohorts, reference.now_s, count);
 			for (; count && reference.count; count--) { /* the last ones are youngest */
@@ -213,7 +214,7 @@ static void test_youngest(void **state)
 		else
 			assert_int_equal(lt_cohorts_oldest(&cohorts), UINT32_MAX);
 	}
-	assert_true(reference.count > 500);
+	assert_true(reference.count > 100);
 	lt_cohorts_youngest_died(&cohorts, reference.now_s, UINT64_MAX);
 	assert_int_equal(lt_cohorts_oldest(&cohorts), UINT32_MAX);
 	for (unsigned int level = 0; level < LT_COHORT_LEVELS; level++)
