@@ -71,9 +71,10 @@ class Session:
         try:
             wait_until(lambda: not self.lacking(expected), "all verdicts", PATIENCE_S, every_s=1)
         except AssertionError as error:
-            said = [(name, [(site["kind"], site["verdict"], site["reason"], sorted(places(site)))
-                            for site in self.sites[name][:4]]) for name in self.lacking(expected)]
-            raise AssertionError(f"{error}: {json.dumps(said, indent=1)}") from None
+            said = [f"{name}: {site['kind']} {site['verdict']} ({site['live_count']}) {site['reason']}: "
+                    f"{sorted(places(site))}"
+                    for name in self.lacking(expected) for site in self.sites[name]]
+            raise AssertionError("\n".join([str(error), *said])) from None
         wait_until(lambda: time.monotonic() - self.began > WATCHED_S, "time", PATIENCE_S)
         self.look()
 

@@ -144,14 +144,10 @@ static uint64_t hash_of(const struct lt_go_unwind *unwind)
 	return hash;
 }
 
-/*
- * Each time a goroutine stops, it counts (trackingSeq): so the struct shows whether it ran meanwhile.
- * Not so before 1.17, nor on the way into a system call since 1.26: such a stack is read twice.
- */
-static bool counts_stops(const struct lt_go_batch *batch, const struct lt_go_look *look)
+/* Where the struct does not tell whether it ran meanwhile, two looks at the stack do. */
+static bool read_twice(const struct lt_go_batch *batch, const struct lt_go_look *look)
 {
-	return batch->program->layout->g_tracking_seq != LT_GO_NONE &&
-	       look->g.status != LT_GO_SYSCALL;
+	return look->stopped && !lt_go_g_counted(batch->program->layout, &look->g);
 }
 
 static int read_stacks(struct lt_go_batch *batch)
@@ -166,7 +162,7 @@ static int read_stacks(struct lt_go_batch *batch)
 	for (size_t i = 0; !err && i < batch->count; i++) {
 		struct lt_go_look *look = &batch->looks[i];
 
-		if (!look->stopped || counts_stops(batch, look))
+		if (!read_twice(batch, look))
 			continue;
 		look->hash = hash_of(&look->unwind);
 		begin(batch, look);
@@ -178,8 +174,7 @@ static int read_stacks(struct lt_go_batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		struct lt_go_look *look = &batch->looks[i];
 
-		if (look->stopped && !counts_stops(batch, look) &&
-		    look->hash != hash_of(&look->unwind))
+		if (read_twice(batch, look) && look->hash != hash_of(&look->unwind))
 			look->unwind.state = LT_GO_UNWIND_LOST;
 	}
 	return err;

@@ -48,6 +48,7 @@ void lt_go_g_decode(const struct lt_go_layout *layout, const uint8_t *bytes, uin
 		.address = address,
 		.stack_lo = word_at(bytes, layout->g_stack_lo),
 		.stack_hi = word_at(bytes, layout->g_stack_hi),
+		.m = word_at(bytes, layout->g_m),
 		.sched_sp = word_at(bytes, layout->g_sched_sp),
 		.sched_pc = word_at(bytes, layout->g_sched_pc),
 		.sched_g = word_at(bytes, layout->g_sched_g),
@@ -92,13 +93,24 @@ bool lt_go_g_stopped(const struct lt_go_g *g)
 	return g->status != LT_GO_RUNNING && g->status != LT_GO_COPYSTACK;
 }
 
+bool lt_go_g_counted(const struct lt_go_layout *layout, const struct lt_go_g *g)
+{
+	bool preempted = g->status == LT_GO_PREEMPTED ||
+			 (g->waitreason < layout->wait_mark_count &&
+			  layout->wait_marks[g->waitreason] == LT_MARK_PREEMPTED);
+
+	return layout->g_tracking_seq != LT_GO_NONE && g->status != LT_GO_SYSCALL && !g->m &&
+	       !preempted;
+}
+
 bool lt_go_g_same(const struct lt_go_g *a, const struct lt_go_g *b)
 {
-	return a->goid == b->goid && a->status == b->status && a->tracking_seq == b->tracking_seq &&
-	       a->sched_sp == b->sched_sp && a->sched_pc == b->sched_pc &&
-	       a->sched_bp == b->sched_bp && a->syscallsp == b->syscallsp &&
-	       a->syscallpc == b->syscallpc && a->stack_lo == b->stack_lo &&
-	       a->stack_hi == b->stack_hi && a->waitreason == b->waitreason;
+	return a->goid == b->goid && a->status == b->status && a->m == b->m &&
+	       a->tracking_seq == b->tracking_seq && a->sched_sp == b->sched_sp &&
+	       a->sched_pc == b->sched_pc && a->sched_bp == b->sched_bp &&
+	       a->syscallsp == b->syscallsp && a->syscallpc == b->syscallpc &&
+	       a->stack_lo == b->stack_lo && a->stack_hi == b->stack_hi &&
+	       a->waitreason == b->waitreason;
 }
 
 uint8_t lt_go_g_mark(const struct lt_go_layout *layout, const struct lt_go_g *g)

@@ -29,7 +29,7 @@ enum lt_go_status {
 
 struct lt_go_g {
 	uint64_t address;
-	uint64_t stack_lo, stack_hi;
+	uint64_t stack_lo, stack_hi, m;
 	uint64_t sched_sp, sched_pc, sched_g, sched_bp, syscallsp, syscallpc;
 	uint64_t goid, waitsince, parent, gopc, startpc;
 	uint8_t status; /* without the bit of the GC's scan; UINT8_MAX: none of these */
@@ -46,7 +46,14 @@ bool lt_go_g_plausible(const struct lt_go_g *g);
 bool lt_go_g_alive(const struct lt_go_g *g);
 /* Of one that is alive: it is not running, so that its stack says where it is. */
 bool lt_go_g_stopped(const struct lt_go_g *g);
-/* Whether it has not run between the two: what was read of its stack meanwhile is of one moment. */
+/*
+ * Does its struct tell whether it runs meanwhile?  As it stops, its status is set, then trackingSeq counts,
+ * then m is cleared (park_m(), casgstatus(), dropg() in runtime/proc.go): so with m clear and the same
+ * count it did not run.  Not counted are: any stop before 1.17, one for the GC (casGToPreemptScan()), the
+ * entry into a system call since 1.26; and what waits on the system's stack keeps m.
+ */
+bool lt_go_g_counted(const struct lt_go_layout *layout, const struct lt_go_g *g);
+/* Whether it has not run between the two, as far as the struct tells it. */
 bool lt_go_g_same(const struct lt_go_g *before, const struct lt_go_g *after);
 /* Of one that is alive: enum lt_mark. */
 uint8_t lt_go_g_mark(const struct lt_go_layout *layout, const struct lt_go_g *g);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <sys/uio.h>
 
-#include "base/cleanup.h"
 #include "go/buckets.h"
 #include "go/globals.h"
 #include "go/remote.h"

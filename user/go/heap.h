@@ -26,10 +26,11 @@ struct lt_go_heap {
 	size_t count;
 	uint64_t *frames; /* of all buckets; owned */
 	uint64_t rate;    /* MemProfileRate; 0: the program samples nothing */
-	bool cut;         /* there are more than are read: LT_MAX_GO_BUCKETS */
+	bool cut;         /* there are more: LT_MAX_GO_BUCKETS; or their list does not hold up */
 	/*
-	 * No collection has published anything yet, so it is all that was counted so far, as
-	 * runtime.MemProfile() does it.  What is published then is of an earlier moment: less.
+	 * No collection has published anything yet: these are all that was counted so far, as
+	 * runtime.MemProfile() tells them.  What is published first is as of an earlier moment, so
+	 * counts can be smaller at the next look.
 	 */
 	bool unpublished;
 };

@@ -11,7 +11,7 @@
 /* NULL: not known. */
 struct lt_goroutine {
 	const struct lt_mark_info *state;
-	const struct lt_report_frame *at;      /* the program's own code, where they are */
+	const struct lt_report_frame *at;      /* where they are: lt_role_caller() */
 	const struct lt_report_frame *within;  /* the library's that it called, if any */
 	const struct lt_report_frame *created; /* who made them */
 	const struct lt_report_frame *own; /* the program itself, behind all these, if it is none */

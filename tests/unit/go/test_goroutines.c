@@ -2,6 +2,7 @@
 #include "go/goroutines.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -239,12 +240,71 @@ static void test_many(void **state)
 	stop();
 }
 
+struct mover {
+	uint8_t *g;
+	volatile uint64_t *sp;
+	volatile bool stop;
+};
+
+enum { MOVED_DEPTH = 40 };
+
+/* Runs and waits, each time with other calls on its stack, in the order that the runtime writes. */
+static void *move(void *context)
+{
+	struct mover *mover = context;
+	volatile uint32_t *status = (uint32_t *)(mover->g + fake.layout->g_status);
+	volatile uint64_t *m = (uint64_t *)(mover->g + fake.layout->g_m);
+	volatile uint8_t *seq = mover->g + fake.layout->g_tracking_seq;
+
+	for (uint64_t round = 0; !mover->stop; round++) {
+		*m = 1;
+		*status = LT_GO_RUNNING;
+		for (size_t i = 0; i < MOVED_DEPTH; i++)
+			mover->sp[i * (GO_FRAME + 8) / 8 + GO_FRAME / 8] = FAKE_CALL + FAKE_BIAS +
+									   round % 2 * 4;
+		*status = LT_GO_WAITING;
+		++*seq;
+		*m = 0;
+		usleep(50);
+	}
+	return NULL;
+}
+
+/* Of one that moves, there is the stack of one moment or none; once it rests, there is one. */
+static void test_moving(void **state)
+{
+	struct mover mover = { 0 };
+	pthread_t thread;
+
+	fake_new(&fake, 22);
+	for (uint64_t id = 2; id < 100; id++)
+		fake_goroutine(&fake, id, LT_GO_WAITING, 0);
+	mover.g = fake_goroutine(&fake, 1, LT_GO_WAITING, MOVED_DEPTH);
+	mover.sp = (volatile uint64_t *)(uintptr_t) *
+		   (uint64_t *)(mover.g + fake.layout->g_sched_sp);
+	start();
+	assert_int_equal(pthread_create(&thread, NULL, move, &mover), 0);
+	for (int i = 0; i < 3000; i++) {
+		const struct lt_goroutines *all = walk();
+		const struct lt_goroutine *item = find(all, 1);
+		const struct lt_go_stack *stack = &all->stacks[item->stack];
+
+		assert_int_equal(stack->frame_count, item->cut ? 0 : MOVED_DEPTH + 2);
+		for (size_t at = 2; at < stack->frame_count && at <= MOVED_DEPTH; at++)
+			assert_int_equal(stack->frames[at], stack->frames[1]);
+	}
+	mover.stop = true;
+	pthread_join(thread, NULL);
+	assert_false(find(walk(), 1)->cut);
+	stop();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_versions), cmocka_unit_test(test_states),
 		cmocka_unit_test(test_broken),   cmocka_unit_test(test_array),
-		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_many),     cmocka_unit_test(test_moving),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,6 +118,27 @@ static void test_same(void **state)
 	assert_false(lt_go_g_same(&before, &after));
 }
 
+static void test_counted(void **state)
+{
+	const struct lt_go_layout *layout = lt_go_layout_of(22);
+	struct lt_go_g g = good();
+
+	g.waitreason = 14;
+	assert_true(lt_go_g_counted(layout, &g));
+	assert_false(lt_go_g_counted(lt_go_layout_of(15), &g));
+	g.m = AT; /* waits on the system's stack, or is about to stop */
+	assert_false(lt_go_g_counted(layout, &g));
+	g = good();
+	g.status = LT_GO_SYSCALL;
+	assert_false(lt_go_g_counted(layout, &g));
+	g.status = LT_GO_PREEMPTED;
+	assert_false(lt_go_g_counted(layout, &g));
+	g.status = LT_GO_RUNNABLE;
+	assert_true(lt_go_g_counted(layout, &g));
+	g.waitreason = 28; /* "preempted" of 1.22 */
+	assert_false(lt_go_g_counted(layout, &g));
+}
+
 static void test_mark(void **state)
 {
 	static const struct {
@@ -164,7 +185,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_decode),    cmocka_unit_test(test_status),
 		cmocka_unit_test(test_plausible), cmocka_unit_test(test_same),
-		cmocka_unit_test(test_mark),      cmocka_unit_test(test_resembled),
+		cmocka_unit_test(test_mark),      cmocka_unit_test(test_counted),
+		cmocka_unit_test(test_resembled),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
