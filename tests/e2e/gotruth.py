@@ -25,7 +25,8 @@ def frame(function, place):
 
 
 def of_runtime(function):
-    return function.startswith("runtime.") or function == "panic"
+    """What Go's tracebacks leave out, or name otherwise: also what has no package (cgo's)."""
+    return function.startswith(("runtime.", "internal/runtime/")) or "." not in function
 
 
 def own(frames):

@@ -59,6 +59,7 @@ struct build {
 	uint64_t end; /* of what is written */
 	/* Of the function in hand: */
 	enum way way;
+	bool pushes;       /* its first instruction is push %rbp */
 	bool begun;        /* it has made its frame, which tells ... */
 	uint64_t saved_bp; /* ... from which address on RBP is saved; UINT64_MAX: never */
 	uint64_t window;   /* address of the code below */
@@ -87,8 +88,9 @@ static const uint8_t *code_at(struct build *build, uint64_t address, size_t len)
  */
 static uint64_t find_saved_bp(struct build *build, uint64_t from, int32_t delta)
 {
-	static const uint8_t near[] = { 0x48, 0x89, 0x6c, 0x24 }; /* mov %rbp, byte(%rsp) */
-	static const uint8_t far[] = { 0x48, 0x89, 0xac, 0x24 };  /* ... with 32 bits */
+	static const uint8_t at_sp[] = { 0x48, 0x89, 0x2c, 0x24 }; /* mov %rbp,(%rsp) */
+	static const uint8_t near[] = { 0x48, 0x89, 0x6c, 0x24 };  /* ... byte(%rsp) */
+	static const uint8_t far[] = { 0x48, 0x89, 0xac, 0x24 };   /* ... with 32 bits */
 	const uint8_t *code = code_at(build, from - 1, 9);
 	int32_t offset;
 
@@ -96,6 +98,8 @@ static uint64_t find_saved_bp(struct build *build, uint64_t from, int32_t delta)
 		return UINT64_MAX;
 	if (delta == 8 && code[0] == 0x55) /* push %rbp; since 1.21 */
 		return from;
+	if (delta == 8 && !memcmp(code + 1, at_sp, sizeof(at_sp)))
+		return from + 4;
 	memcpy(&offset, code + 5, sizeof(offset));
 	if (!memcmp(code + 1, near, sizeof(near)) && code[5] == delta - 8)
 		return from + 5;
@@ -141,6 +145,8 @@ static int put_run(void *context, uint64_t start, uint64_t end, int32_t delta)
 	case NO_FURTHER:
 		return put(build, start, end, LT_RULE(LT_CFA_END, 0, 0, 0));
 	case BY_POINTER:
+		if (!delta && build->pushes) /* not yet switched, or no longer */
+			return put(build, start, end, LT_RULE(LT_CFA_SP, 0, 0, 8));
 		return put(build, start, end, LT_RULE(LT_CFA_BP, 0, SAVED_BP, 16));
 	default:
 		break;
@@ -159,6 +165,7 @@ static int put_functions(struct build *build, uint64_t from, uint64_t to)
 {
 	const struct lt_gopclntab *table = lt_gofile_pclntab(build->file);
 	struct lt_go_function function;
+	const uint8_t *code;
 	int err = 0;
 
 	build->end = from;
@@ -169,6 +176,8 @@ static int put_functions(struct build *build, uint64_t from, uint64_t to)
 		if (function.entry > build->end)
 			err = put(build, build->end, function.entry, RULE_NONE);
 		build->way = way_of(&function);
+		code = build->way == BY_POINTER ? code_at(build, function.entry, 1) : NULL;
+		build->pushes = code && *code == 0x55;
 		build->begun = false;
 		build->saved_bp = UINT64_MAX;
 		if (!err)

@@ -56,7 +56,7 @@ static void put_division(struct lt_lines *lines, const struct lt_report *report,
 
 	if (is_split(memory)) {
 		lt_lines_printf(lines, "explained, about ");
-		if (report->explained_ratio <= 1)
+		if (report->explained_ratio >= 0 && report->explained_ratio <= 1)
 			lt_lines_printf(lines, "%s of the growth",
 					PERCENT(report->explained_ratio));
 		else

@@ -473,17 +473,27 @@ static void print_from(struct site_printer *printer, size_t at)
 		print_site(printer, finding->sites[i]);
 }
 
+/* Nothing of it is left, and nothing is wrong with it. */
+static bool is_over(const struct lt_report_site *site)
+{
+	return !site->live_count && site->evidence.verdict < LT_VERDICT_WARMING && !site->finding;
+}
+
 void lt_text_sites(struct lt_lines *lines, const struct lt_report *report, bool verbose)
 {
 	struct site_printer printer = { lines, report, verbose, false };
+	size_t more = report->site_total - report->site_count;
 
 	for (size_t i = 0; i < report->site_count; i++)
-		print_from(&printer, i);
-	if (report->site_total > report->site_count) {
-		size_t more = report->site_total - report->site_count;
-
-		lt_lines_printf(lines, "… %s more site%s (--top shows more)", COUNT(more),
-				lt_look_plural(more));
+		if (verbose || !is_over(&report->sites[i]))
+			print_from(&printer, i);
+		else
+			more++;
+	if (more) {
+		lt_lines_printf(lines, "… %s more site%s%s", COUNT(more), lt_look_plural(more),
+				report->site_total > report->site_count
+					? " (--top shows more)"
+					: ", of which nothing lives");
 		lt_lines_end(lines, 2);
 	}
 }

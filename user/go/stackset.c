@@ -27,20 +27,24 @@ static uint64_t hash_of(const uint64_t *frames, uint16_t count, bool cut)
 	return hash;
 }
 
+static bool is_equal(const struct lt_go_stackset *set, size_t number, uint64_t hash,
+		     const uint64_t *frames, uint16_t count, bool cut)
+{
+	const struct lt_go_stack *stack = &set->stacks[number];
+
+	return stack->hash == hash && stack->frame_count == count && stack->cut == cut &&
+	       !memcmp(set->frames + set->starts[number], frames, count * sizeof(*frames));
+}
+
 /* The slot with an equal stack, or where it goes: there is always a free one. */
 static uint32_t *slot_of(const struct lt_go_stackset *set, uint64_t hash, const uint64_t *frames,
 			 uint16_t count, bool cut)
 {
-	for (size_t at = hash & (set->slot_count - 1);; at = (at + 1) & (set->slot_count - 1)) {
-		uint32_t *slot = &set->slots[at];
-		const struct lt_go_stack *stack = &set->stacks[*slot - 1];
+	size_t at = hash & (set->slot_count - 1);
 
-		if (!*slot ||
-		    (stack->hash == hash && stack->frame_count == count && stack->cut == cut &&
-		     !memcmp(set->frames + set->starts[*slot - 1], frames,
-			     count * sizeof(*frames))))
-			return slot;
-	}
+	while (set->slots[at] && !is_equal(set, set->slots[at] - 1, hash, frames, count, cut))
+		at = (at + 1) & (set->slot_count - 1);
+	return &set->slots[at];
 }
 
 /* At most half of the slots are in use. */
@@ -49,7 +53,7 @@ static int grow_slots(struct lt_go_stackset *set)
 	size_t more = set->slot_count ? set->slot_count * 2 : FIRST_SLOTS;
 	uint32_t *slots;
 
-	if (set->count < set->slot_count / 2)
+	if (set->slots && set->count < set->slot_count / 2)
 		return 0;
 	slots = calloc(more, sizeof(*slots));
 	if (!slots)

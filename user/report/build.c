@@ -155,12 +155,16 @@ static int expand_mark(const struct builder *b, uint64_t word, struct lt_report_
 	return made->text ? 0 : -ENOMEM;
 }
 
-/* One word of a stack, to as many frames as it has: one at least. */
+/* One word of a stack, to as many frames as it has. */
 static uint32_t expanded_count(const struct builder *b, uint64_t word)
 {
 	const struct lt_source_frame *source;
+	uint32_t count;
 
-	return lt_mark_is(word) ? 1 : source_frames(b, lt_symbol_lookup_pc(word), &source);
+	if (lt_mark_is(word))
+		return 1;
+	count = source_frames(b, lt_symbol_lookup_pc(word), &source);
+	return count == 1 && !source->line && !strcmp(source->file, LT_WRAPPER_FILE) ? 0 : count;
 }
 
 static int expand_word(const struct builder *b, uint64_t word, struct lt_report_frame *out)
@@ -182,11 +186,12 @@ static int expand_frames(const struct builder *b, const struct lt_site *site,
 		return -ENOMEM;
 	out->frames = frames;
 	for (size_t i = 0; i < site->frame_count; i++) {
-		int err = expand_word(b, site->frames[i], &frames[out->frame_count]);
+		uint32_t count = expanded_count(b, site->frames[i]);
+		int err = count ? expand_word(b, site->frames[i], &frames[out->frame_count]) : 0;
 
 		if (err)
 			return err;
-		out->frame_count += expanded_count(b, site->frames[i]);
+		out->frame_count += count;
 	}
 	return 0;
 }

@@ -151,8 +151,8 @@ struct lt_report {
 	struct lt_report_memory memory;
 	bool has_runtime;
 	struct lt_event_runtime runtime, runtime_first; /* the latest, and at the attach */
-	struct lt_report_kind kinds[LT_KINDS]; /* as lt_kind_infos */
-	uint64_t live_bytes;                   /* of the kinds that are measured in bytes */
+	struct lt_report_kind kinds[LT_KINDS];          /* as lt_kind_infos */
+	uint64_t live_bytes;            /* of the kinds that are measured in bytes */
 	double growth_per_hour;         /* bytes; all sites that have a slope; NaN: none has */
 	double leaking_growth_per_hour; /* bytes; all leaking sites, also those below the top */
 	/* Of these, what fills the memory limit, which are resident pages: report/resident.h.  NaN:

@@ -444,7 +444,6 @@ static bool is_mangled(const char *name)
 	return name[0] == '_' && (name[1] == 'Z' || name[1] == 'R');
 }
 
-/* A wrapper that the compiler made has no line of the source, but a name. */
 static size_t lookup_go(const struct file *file, uint64_t address, struct lt_source_frame *frames)
 {
 	const struct lt_gopclntab *table = lt_gofile_pclntab(file->go);
@@ -454,7 +453,8 @@ static size_t lookup_go(const struct file *file, uint64_t address, struct lt_sou
 	if (!lt_gopclntab_frames(table, address, frames, &count))
 		return 0;
 	if (!count && lt_gopclntab_find(table, address, &function))
-		frames[count++] = (struct lt_source_frame){ .function = function.name, .file = "" };
+		frames[count++] = (struct lt_source_frame){ .function = function.name,
+							    .file = LT_WRAPPER_FILE };
 	return count;
 }
 

@@ -74,6 +74,13 @@ static void test_prologues(void **state)
 	}
 }
 
+/* Runs in the place of those of the frame. */
+static void put_runs(struct go_file *made, const struct go_bytes *runs)
+{
+	memcpy(made->bytes + GO_AT_RODATA + GO_TABLE - GO_RODATA + made->table.pcs + 1, runs->data,
+	       runs->len);
+}
+
 /* push %rbp; mov %rsp,%rbp; sub $0x10,%rsp */
 static void test_push(void **state)
 {
@@ -84,13 +91,28 @@ static void test_push(void **state)
 	go_make_file(&made, 22);
 	put_code(&made, 0, "\x55\x48\x89\xe5", 4);
 	GO_PUT_RUNS(&runs, { 1, 0 }, { 4, 8 }, { 0x3c, GO_FRAME }, { 0x40, 0 });
-	/* In the place of the runs of lines, which nobody asks for here. */
-	memcpy(made.bytes + GO_AT_RODATA + GO_TABLE - GO_RODATA + made.table.pcs + 1, runs.data,
-	       runs.len);
+	put_runs(&made, &runs);
 	assert_int_equal(build(&made, &table), 0);
 	assert_rule(&table, GO_TEXT, GO_TEXT + 1, SP(8, 0));
 	assert_rule(&table, GO_TEXT + 1, GO_TEXT + 4, SP(16, BP_AT_16));
 	assert_rule(&table, GO_TEXT + 4, GO_TEXT + 0x3c, SP(GO_FRAME + 8, BP_AT_16));
+	lt_unwind_table_free(&table);
+}
+
+/* sub $0x8,%rsp; mov %rbp,(%rsp): a frame of nothing else */
+static void test_empty_frame(void **state)
+{
+	static struct go_file made;
+	struct lt_unwind_table table;
+	struct go_bytes runs = { .len = 0 };
+
+	go_make_file(&made, 17);
+	put_code(&made, 4, "\x48\x89\x2c\x24", 4);
+	GO_PUT_RUNS(&runs, { 4, 0 }, { 0x3c, 8 }, { 0x40, 0 });
+	put_runs(&made, &runs);
+	assert_int_equal(build(&made, &table), 0);
+	assert_rule(&table, GO_TEXT + 4, GO_TEXT + 8, SP(16, 0));
+	assert_rule(&table, GO_TEXT + 8, GO_TEXT + 0x3c, SP(16, BP_AT_16));
 	lt_unwind_table_free(&table);
 }
 
@@ -111,6 +133,22 @@ static void test_flags(void **state)
 		assert_int_equal(lt_unwind_table_rule(&table, FUNCTION(GO_FUNCTIONS)), RULE_NONE);
 		lt_unwind_table_free(&table);
 	}
+}
+
+/* One that pushes RBP has switched to no other stack before it has, and after it took it back. */
+static void test_push_and_switch(void **state)
+{
+	static struct go_file made;
+	struct lt_unwind_table table;
+	uint64_t start = FUNCTION(GO_SWITCH);
+
+	go_make_file(&made, 22);
+	put_code(&made, GO_SWITCH * GO_FUNCTION_SIZE, "\x55", 1);
+	assert_int_equal(build(&made, &table), 0);
+	assert_rule(&table, start + 4, start + 0x3c, LT_RULE(LT_CFA_BP, 0, BP_AT_16, 16));
+	assert_rule(&table, start + 0x3c, start + 0x40, SP(8, 0));
+	assert_int_equal(lt_unwind_table_rule(&table, start), SP(8, 0));
+	lt_unwind_table_free(&table);
 }
 
 /* Functions that are told by name: the name of the second one is written over. */
@@ -153,8 +191,7 @@ static void test_odd_delta(void **state)
 		go_make_file(&made, 22);
 		runs.len = 0;
 		GO_PUT_RUNS(&runs, { 4, 0 }, { 0x3c, deltas[i] }, { 0x40, 0 });
-		memcpy(made.bytes + GO_AT_RODATA + GO_TABLE - GO_RODATA + made.table.pcs + 1,
-		       runs.data, runs.len);
+		put_runs(&made, &runs);
 		assert_int_equal(build(&made, &table), 0);
 		assert_rule(&table, GO_TEXT + 4, GO_TEXT + 0x3c,
 			    LT_RULE(LT_CFA_UNSUPPORTED, 0, 0, 0));
@@ -236,9 +273,10 @@ static void test_no_go(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_prologues), cmocka_unit_test(test_push),
-		cmocka_unit_test(test_flags),     cmocka_unit_test(test_names),
-		cmocka_unit_test(test_odd_delta), cmocka_unit_test(test_c_code),
+		cmocka_unit_test(test_prologues),       cmocka_unit_test(test_push),
+		cmocka_unit_test(test_empty_frame),     cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_push_and_switch), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_odd_delta),       cmocka_unit_test(test_c_code),
 		cmocka_unit_test(test_no_go),
 	};
 
