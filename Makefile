@@ -112,6 +112,7 @@ $(BUILD)/e2e/%: tests/e2e/%.c $(BUILD)/libleaktrace.a
 	$(CC) $(LT_CFLAGS) $(CFLAGS) $(LT_LDFLAGS) -o $@ $< $(BUILD)/libleaktrace.a $(LIBS)
 
 include tests/truth/rules.mk
+include tests/go/rules.mk
 
 workloads: $(WORKLOADS)
 

@@ -9,6 +9,7 @@ import re
 import urllib.request
 
 import golang
+from harness import wait_until
 
 COMPARED_FRAMES = 40  # Go leaves out the middle of deep stacks, leaktrace their outermost frames
 OF_THE_REQUEST = re.compile(r"net/http\.\(\*(conn|connReader)\)\.")
@@ -52,14 +53,20 @@ class Truth:
         return json.loads(self.get("/figures"))
 
     def goroutines(self):
-        """{Group: how many}, without those that serve the request."""
-        dump = self.get("/debug/pprof/goroutine?debug=2").strip().split("\n\n")
-        groups = collections.Counter(map(read_goroutine, dump))
-        return collections.Counter({g: n for g, n in groups.items() if not of_request(g)})
+        """{Group: how many}, without those that serve the request, when all of them wait."""
+        def at_rest():
+            dump = self.get("/debug/pprof/goroutine?debug=2").strip().split("\n\n")
+            groups = count_groups(map(read_goroutine, dump))
+            return groups if all(group.state != "runnable" for group in groups) else None
+        return wait_until(at_rest, "goroutines at rest")
 
     def heap(self):
         """{frames: Site} of what is in use."""
         return read_heap(self.get("/debug/pprof/heap?debug=1"))
+
+
+def count_groups(groups):
+    return collections.Counter(group for group in groups if not of_request(group))
 
 
 def of_request(group):
@@ -92,7 +99,7 @@ def read_heap(text):
             scale = 1 / -math.expm1(-size / count / rate)
             frames = itertools.starmap(frame, re.findall(r"^#\t\S+\t(.*)\+0x[0-9a-f]+\s+(\S+)$", stack, re.M))
             add(sites, frames, Site(count * scale, size * scale, 1))
-    return sites
+    return {frames: Site(round(s.count), round(s.bytes), s.sizes) for frames, s in sites.items()}
 
 
 def add(sites, frames, more):
@@ -117,11 +124,8 @@ def group_of(site):
 
 
 def goroutines_of(report):
-    groups = collections.Counter()
-    for site in report["sites"]:
-        if site["kind"] == "goroutine" and site["live_count"]:
-            groups[group_of(site)] += site["live_count"]
-    return collections.Counter({g: n for g, n in groups.items() if not of_request(g)})
+    return count_groups(group_of(site) for site in report["sites"] if site["kind"] == "goroutine"
+                        for _ in range(site["live_count"]))
 
 
 def heap_of(report):

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Any bytes as a file; as changes (pairs of offset, 2 bytes, and value) to a small valid Go program of
- * several versions, relocated or not, with section headers or without.  A file that opens can be
+ * Any bytes as a file; as changes (pairs of offset, 2 bytes, and value) to a small valid Go program
+ * of several versions, relocated or not, with section headers or without.  A file that opens can be
  * asked; its unwind table is sound.
  */
 #include <stdlib.h>

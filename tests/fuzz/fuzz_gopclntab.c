@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Any bytes as a pclntab; as funcdata; as changes (pairs of offset, 2 bytes, and value) to a small
- * valid one, whose form the first byte says; as changes to its funcdata; as its runs.  What is told of
- * an opened table lies inside of it.
+ * valid one, whose form the first byte says; as changes to its funcdata; as its runs.  What is told
+ * of an opened table lies inside of it.
  */
 #include <stdlib.h>
 

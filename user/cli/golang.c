@@ -20,6 +20,9 @@
 /* Go's own default: one object of 512 KiB is sampled (runtime/mprof.go). */
 #define PROFILE_RATE (512 << 10)
 
+/* Looks for a runtime that has not started yet: about a minute. */
+#define MAX_TRIES 60
+
 /* What was last told of a site of the heap. */
 struct told {
 	uint64_t stack_id;
@@ -35,7 +38,8 @@ struct lt_golang {
 	uint64_t old_rate;
 	bool rate_written;
 	unsigned int changes; /* lt_modules_changes() at the latest look for plugins */
-	bool settled;         /* it was found, or never will be */
+	unsigned int tries;
+	bool settled; /* it was found, or never will be */
 	uint64_t looked_ns, cost_ns;
 };
 
@@ -111,9 +115,13 @@ static int find(struct lt_session *session, struct lt_target *target)
 	if (!err)
 		err = lt_go_program_open(&target->process, &maps, &golang->program, &error);
 	lt_maps_free(&maps);
-	if (err == -EAGAIN)
+	if (err == -EAGAIN && ++golang->tries < MAX_TRIES)
 		return 0;
 	golang->settled = true;
+	if (err == -EAGAIN)
+		lt_warn("pid %u: its goroutines cannot be found: Go's runtime has not started, or "
+			"is not what it says (%d looks)",
+			target->pid, MAX_TRIES);
 	if (err) {
 		if (err == -ENOTSUP)
 			lt_warn("pid %u: %s", target->pid,
@@ -252,6 +260,8 @@ static int look_for_plugins(struct lt_target *target)
 	if (!err)
 		err = lt_go_program_update(golang->program, &maps);
 	lt_maps_free(&maps);
+	if (golang->walk)
+		lt_gowalk_reset(golang->walk);
 	return err;
 }
 

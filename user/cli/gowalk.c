@@ -77,6 +77,11 @@ void lt_gowalk_free(struct lt_gowalk *walk)
 	free(walk);
 }
 
+void lt_gowalk_reset(struct lt_gowalk *walk)
+{
+	lt_go_walker_reset(walk->walker);
+}
+
 static struct birth *find_birth(const struct lt_gowalk *walk, uint64_t id)
 {
 	struct birth *birth;
@@ -245,7 +250,7 @@ static int tell_goroutine(struct lt_gowalk *walk, struct lt_session *session,
 
 	*now = (struct known){ goroutine->id, was };
 	/* It moved while it was read: it is where it was, until it is seen again. */
-	if (goroutine->cut && was)
+	if (goroutine->cut && was && goroutine->mark != LT_MARK_RUNNING)
 		return 0;
 	make_group(&group, target, all, goroutine, birth);
 	now->stack_id = group.stack_id;

@@ -21,6 +21,9 @@ void lt_gowalk_free(struct lt_gowalk *walk);
  */
 int lt_gowalk_note(struct lt_gowalk *walk, const struct lt_event *event);
 
+/* Other modules may be there. */
+void lt_gowalk_reset(struct lt_gowalk *walk);
+
 struct lt_gowalk_result {
 	uint64_t goroutines, runtime_goroutines, unread;
 	uint64_t walk_ns;

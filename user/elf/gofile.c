@@ -185,9 +185,9 @@ static struct lt_go_span span(const uint8_t *module, size_t offset)
 #define GCDATA 88 /* of a module, behind text, up to 1.19 */
 
 /*
- * Up to 1.17 funcdata are told by address: those of the segment that has gcdata, too, which the linker
- * puts there for the same reasons.  Up to 1.25 they lie in front of the table among other constants;
- * since then between it and runtime.epclntab, which is the next word.  1.27 moved both words.
+ * Up to 1.17 funcdata are told by address: those of the segment that has gcdata, too, which the
+ * linker puts there for the same reasons.  Up to 1.25 they lie in front of the table among other
+ * constants; since then between it and runtime.epclntab, which is the next word.  1.27 moved both.
  */
 static struct lt_go_span find_funcdata(const struct module_form *form, const uint8_t *module,
 				       unsigned int minor, uint64_t table_end)

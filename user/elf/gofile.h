@@ -40,14 +40,15 @@ struct lt_gofile_info {
 };
 
 /*
- * *file is to be closed; fd is not taken over.  -ENODATA: no Go, or no ELF file of this machine; -ENOTSUP with *reason (static
- * text): Go of a form that is not known; -E2BIG: its tables are beyond what is read.
+ * *file is to be closed; fd is not taken over.  -ENODATA: no Go, or no ELF file of this machine;
+ * -ENOTSUP with *reason (static text): Go of a form that is not known; -E2BIG: its tables are beyond
+ * what is read.
  */
 int lt_gofile_open(struct lt_gofile **file, int fd, const char **reason);
 void lt_gofile_close(struct lt_gofile *file);
 
 const struct lt_gofile_info *lt_gofile_info(const struct lt_gofile *file);
-/* Its names are those that the runtime prints: "f[...]" for "f[go.shape.int]" (funcNameForPrint). */
+/* Its names are as the runtime prints them: "f[...]" for "f[go.shape.int]" (funcNameForPrint). */
 const struct lt_gopclntab *lt_gofile_pclntab(const struct lt_gofile *file);
 /* Bytes of the file as loaded, relocated with bias 0, up to len; bytes read or -errno. */
 long lt_gofile_read(const struct lt_gofile *file, uint64_t address, void *to, size_t len);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a program loader would put into memory of an ELF file of this machine, relocated with bias 0:
- * read as needed, not mapped, by program headers alone.  The file is hostile.  Immutable once it is
- * relocated.
+ * What a program loader would put into memory of an ELF file of this machine, relocated with bias
+ * 0: read as needed, not mapped, by program headers alone.  The file is hostile.  Immutable once it
+ * is relocated.
  */
 #ifndef LT_ELF_GOSEGMENTS_H
 #define LT_ELF_GOSEGMENTS_H

@@ -23,9 +23,9 @@ enum way {
 };
 
 /*
- * What flags do not tell.  mcall and morestack leave the goroutine for good: runtime/traceback.go ends
- * there, too.  cgocallback puts what it was called from under itself, on the goroutine's stack.  The
- * kernel lets sigtramp return to sigreturn, with the registers of what it interrupted.
+ * What flags do not tell.  mcall and morestack leave the goroutine for good: runtime/traceback.go
+ * ends there, too.  cgocallback puts what it was called from under itself, on the goroutine's stack.
+ * The kernel lets sigtramp return to sigreturn, with the registers of what it interrupted.
  */
 static const struct {
 	const char *name;

@@ -258,8 +258,8 @@ static inline void go_make_table(struct go_table *table, unsigned int format)
 }
 
 /*
- * A whole file around the table: text, constants (funcdata and table), data (build info, moduledata),
- * without section headers.
+ * A whole file around the table: text, constants (funcdata and table), data (build info,
+ * moduledata), without section headers.
  */
 enum {
 	GO_AT_TEXT = 0x400,
