@@ -35,8 +35,7 @@ WARM_UP_PAIRS = 2_000
 LEAKTRACE_OPTIONS = {"one frame": ["--top", 1000, "--max-frames", 1], "leaktrace": ["--top", 1000],
                      "descriptors": ["--top", 1000, "--kinds", "socket,fd,thread"],
                      "go": ["--kinds", "goroutine,go-heap"],
-                     "go-probes": ["--go-probes", "--kinds", "goroutine,go-heap,http-body,ticker,"
-                                   "context,socket,fd,thread"]}
+                     "go-probes": ["--go-probes", "--kinds", "goroutine,go-heap,http-body,ticker"]}
 INTERVAL_S = 60
 SERVER_MODES = ("untraced", "floor", "leaktrace")
 REDIS_REQUESTS = {"untraced": 600_000, "floor": 150_000, "leaktrace": 150_000}

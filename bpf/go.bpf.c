@@ -75,10 +75,9 @@ static __always_inline void own_regs(const struct pt_regs *ctx, struct pt_regs *
  * has called systemstack, which keeps its registers in g.sched while it is on the system's; it has a
  * frame of its own from 1.21 on (runtime/asm_amd64.s; frames without room for locals save RBP since then).
  */
-static __always_inline bool creator_regs(const struct lt_bpf_go *go, __u64 creator,
-					 struct pt_regs *regs)
+static __always_inline bool creator_regs(const struct lt_goroutine *creator, struct pt_regs *regs)
 {
-	__u64 sp = user_word(creator + go->g_sched_sp), bp = user_word(creator + go->g_sched_bp);
+	__u64 sp = creator->sp, bp = creator->bp;
 	__u64 frame[2];
 
 	if (bp == sp)
@@ -140,14 +139,14 @@ static __always_inline void tell_release(__u32 process, __u8 kind, __u64 id)
 }
 
 /* The stack of a new goroutine's creator: its frames alone.  Sent. */
-static __always_inline __u64 creation(struct telling *telling, const struct lt_bpf_go *go,
-				      __u64 creator, const struct pt_regs *ctx)
+static __always_inline __u64 creation(struct telling *telling, const struct lt_goroutine *creator,
+				      const struct pt_regs *ctx)
 {
 	struct lt_thread *thread = telling->thread;
 	struct pt_regs *regs = &thread->returned;
 	__u64 stack_id;
 
-	if (!creator || !creator_regs(go, creator, regs))
+	if (!creator->g || !creator_regs(creator, regs))
 		own_regs(ctx, regs);
 	thread->chain_words = 0;
 	stack_id = stack_identify_chained(regs, thread);
@@ -159,14 +158,32 @@ static __always_inline __u64 creation(struct telling *telling, const struct lt_b
 static __always_inline __u64 newborn_stack(struct lt_thread *thread,
 					   const struct lt_go_birth *birth)
 {
+	__u64 stack_id, *sent;
+
+	thread->chain[0] = LT_MARK_STARTED;
+	thread->chain_words = 1;
+	chain_put_stacks(thread, birth);
+	stack_id = chain_hash(thread, 0);
+	sent = sent_slot(thread, stack_id);
+	if (sent && *sent == sent_mark(thread, stack_id))
+		return stack_id;
 	thread->stack.header.time_ns = bpf_ktime_get_ns();
 	thread->stack.stack_id = 0;
 	thread->stack.frame_count = 0;
 	thread->stack.end = LT_STACK_COMPLETE;
-	thread->chain[0] = LT_MARK_STARTED;
-	thread->chain_words = 1;
-	chain_put_stacks(thread, birth);
 	return chain_append((__u32)bpf_get_current_pid_tgid());
+}
+
+/* In place where it can be: a new place in the table costs much more. */
+static __always_inline void birth_put(const struct lt_go_birth_key *key,
+				      const struct lt_go_birth *birth)
+{
+	struct lt_go_birth *found = bpf_map_lookup_elem(&lt_go_births, key);
+
+	if (found)
+		*found = *birth;
+	else
+		bpf_map_update_elem(&lt_go_births, key, birth, BPF_ANY);
 }
 
 /*
@@ -177,29 +194,30 @@ SEC("uprobe")
 int go_create(struct pt_regs *ctx)
 {
 	struct lt_bpf_target *target = wanted(ctx);
-	struct lt_go_birth_key key = { 0 };
-	struct lt_go_birth birth, before;
+	struct lt_go_birth_key key = { .g = ctx->rbx };
+	struct lt_goroutine creator = { 0 };
+	struct lt_go_birth birth = { 0 };
+	const struct lt_go_birth *before;
 	const struct lt_bpf_go *go;
 	struct telling telling;
-	__u64 creator;
 
 	if (!telling_begin(&telling, target))
 		return 0;
 	key.process = telling.thread->process;
 	go = bpf_map_lookup_elem(&lt_go_layouts, &key.process);
-	key.goid = go ? user_word(ctx->rbx + go->g_goid) : 0;
-	if (!key.goid) {
+	birth.goid = go ? user_word(ctx->rbx + go->g_goid) : 0;
+	if (!birth.goid) {
 		count(LT_COUNTER_RETURN_FAULT);
 		return 0;
 	}
-	creator = goroutine_of(go, ctx->r14);
-	birth.stacks[0] = creation(&telling, go, creator, ctx);
-	if (!creator || !birth_find(key.process, user_word(creator + go->g_goid), &before))
-		__builtin_memset(&before, 0, sizeof(before));
-	for (int i = 1; i < LT_GO_GENERATIONS; i++)
-		birth.stacks[i] = before.stacks[i - 1];
-	bpf_map_update_elem(&lt_go_births, &key, &birth, BPF_ANY);
-	tell(&telling, LT_KIND_GOROUTINE, key.goid, 1, newborn_stack(telling.thread, &birth));
+	if (!goroutine_find(telling.thread, go, ctx->r14, &creator))
+		creator.g = 0;
+	birth.stacks[0] = creation(&telling, &creator, ctx);
+	before = creator.g ? birth_find(key.process, &creator) : NULL;
+	for (int i = 1; before && i < LT_GO_GENERATIONS; i++)
+		birth.stacks[i] = before->stacks[i - 1];
+	birth_put(&key, &birth);
+	tell(&telling, LT_KIND_GOROUTINE, birth.goid, 1, newborn_stack(telling.thread, &birth));
 	return 0;
 }
 

@@ -12,18 +12,23 @@
 #include "thread.bpf.h"
 #include "unwind.bpf.h"
 
+/*
+ * By the address of its struct g, which is used again for others once it has ended, so that there are few: no
+ * goroutine needs a place of its own in the table.
+ */
 struct lt_go_birth_key {
-	__u64 goid; /* never used again in a process */
+	__u64 g;
 	__u32 process;
 	__u32 reserved;
 };
 
 /* The ids of the stacks that it, its creator, and so on were made in; 0: from here on not known. */
 struct lt_go_birth {
+	__u64 goid; /* never used again in a process */
 	__u64 stacks[LT_GO_GENERATIONS];
 };
 
-/* Those that have ended stay: what they made may live.  The oldest make room. */
+/* The oldest make room. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, LT_MAX_GO_BIRTHS);
@@ -40,29 +45,53 @@ static __always_inline __u64 user_word(__u64 address)
 	return word;
 }
 
+/* As much of struct g as holds all fields that are read, in one piece: one read costs as much as a word. */
+#define G_BYTES 320
+
+/* A goroutine: what is read of its struct g. */
+struct lt_goroutine {
+	__u64 g, goid, gopc, sp, bp;
+};
+
+static __always_inline __u64 word_of_g(const struct lt_thread *thread, __u64 offset)
+{
+	opaque(offset);
+	return offset <= G_BYTES - sizeof(__u64) ? *(__u64 *)(thread->chunk + offset) : 0;
+}
+
 /*
  * The goroutine (struct g) of the thread whose register for that holds g: that may be the scheduler's or
- * the signal handler's as well; 0: none, or the register holds something else (in C code).
+ * the signal handler's as well.  False: none, or the register holds something else (in C code).  Uses
+ * thread->chunk.
  */
-static __always_inline __u64 goroutine_of(const struct lt_bpf_go *go, __u64 g)
+static __always_inline bool goroutine_find(struct lt_thread *thread, const struct lt_bpf_go *go,
+					   __u64 g, struct lt_goroutine *goroutine)
 {
 	__u64 m = user_word(g + go->g_m);
 	__u64 current = m ? user_word(m + go->m_curg) : 0;
 
-	return current && user_word(current + go->g_m) == m ? current : 0;
+	if (!current || bpf_probe_read_user(thread->chunk, G_BYTES, (void *)current) ||
+	    word_of_g(thread, go->g_m) != m)
+		return false;
+	goroutine->g = current;
+	goroutine->goid = word_of_g(thread, go->g_goid);
+	goroutine->gopc = word_of_g(thread, go->g_gopc);
+	goroutine->sp = word_of_g(thread, go->g_sched_sp);
+	goroutine->bp = word_of_g(thread, go->g_sched_bp);
+	return true;
 }
 
-/* False: its creation is not known. */
-static __always_inline bool birth_find(__u32 process, __u64 goid, struct lt_go_birth *birth)
+/*
+ * NULL: its creation is not known.  What is found does not change while the goroutine runs, but if the table
+ * is full and its place is given to another one: then that one's goid is in it.
+ */
+static __always_inline const struct lt_go_birth *birth_find(__u32 process,
+							    const struct lt_goroutine *of)
 {
-	struct lt_go_birth_key key = { .goid = goid, .process = process };
+	struct lt_go_birth_key key = { .g = of->g, .process = process };
 	const struct lt_go_birth *found = bpf_map_lookup_elem(&lt_go_births, &key);
 
-	if (!found)
-		return false;
-	*birth = *found;
-	/* Where it is still there, it was not given to another goroutine meanwhile. */
-	return bpf_map_lookup_elem(&lt_go_births, &key) == found;
+	return found && found->goid == of->goid ? found : NULL;
 }
 
 /* Puts a mark and a word at the end of the chain. */
@@ -97,27 +126,21 @@ __weak int chain_find(__u32 tid, __u64 g)
 {
 	struct lt_thread *thread = bpf_map_lookup_elem(&lt_threads, &tid);
 	const struct lt_bpf_go *go;
-	struct lt_go_birth birth;
-	__u64 goroutine, goid, pc;
+	const struct lt_go_birth *birth;
+	struct lt_goroutine goroutine;
 	__u32 process;
 
 	if (!thread)
 		return 0;
 	process = thread->process;
 	go = bpf_map_lookup_elem(&lt_go_layouts, &process);
-	goroutine = go ? goroutine_of(go, g) : 0;
-	if (!goroutine)
+	if (!go || !goroutine_find(thread, go, g, &goroutine) || goroutine.goid == GO_MAIN)
 		return 0;
-	goid = user_word(goroutine + go->g_goid);
-	if (goid == GO_MAIN)
-		return 0;
-	if (birth_find(process, goid, &birth)) {
-		chain_put_stacks(thread, &birth);
-		return 0;
-	}
-	pc = user_word(goroutine + go->g_gopc);
-	if (pc)
-		chain_put(thread, LT_MARK_CREATED, pc);
+	birth = birth_find(process, &goroutine);
+	if (birth)
+		chain_put_stacks(thread, birth);
+	else if (goroutine.gopc)
+		chain_put(thread, LT_MARK_CREATED, goroutine.gopc);
 	return 0;
 }
 

@@ -63,9 +63,7 @@ uint64_t lt_golang_kinds(const struct lt_options *options)
 	uint64_t kinds = UINT64_C(1) << LT_KIND_GOROUTINE | UINT64_C(1) << LT_KIND_GO_HEAP;
 
 	if (options->go_probes)
-		kinds |= UINT64_C(1) << LT_KIND_HTTP_BODY | UINT64_C(1) << LT_KIND_TICKER |
-			 UINT64_C(1) << LT_KIND_CONTEXT | UINT64_C(1) << LT_KIND_SOCKET |
-			 UINT64_C(1) << LT_KIND_FD | UINT64_C(1) << LT_KIND_THREAD;
+		kinds |= UINT64_C(1) << LT_KIND_HTTP_BODY | UINT64_C(1) << LT_KIND_TICKER;
 	return kinds;
 }
 

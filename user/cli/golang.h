@@ -12,7 +12,10 @@ struct lt_golang; /* of one target */
 
 /* Looks which targets are Go programs.  True: all of them. */
 bool lt_golang_only(struct lt_session *session);
-/* What is watched of them if the user does not say. */
+/*
+ * What is watched of them if the user does not say: what costs them little.  A server makes a context
+ * for each request, and several system calls.
+ */
 uint64_t lt_golang_kinds(const struct lt_options *options);
 
 /* 0 or -errno, which a target that is gone or not understood is not. */

@@ -323,8 +323,9 @@ static int run(struct lt_session *session)
 	if (session->kinds_by_target && session->options->kinds != lt_options_all_kinds())
 		lt_info("of Go programs goroutines and heap are watched%s: --kinds all adds %s",
 			session->options->go_probes ? ", and what its probes see" : "",
-			session->options->go_probes ? "mappings and C memory"
-						    : "descriptors, threads, mappings, C memory");
+			session->options->go_probes
+				? "contexts, descriptors, threads, mappings, C memory"
+				: "descriptors, threads, mappings, C memory");
 	if (session->options->verbose)
 		tell_tables(session);
 	err = loop(session);

@@ -48,8 +48,8 @@ static void bear(__u64 goid, __u32 process, __u64 own, __u64 parent)
 	__u32 at = native.birth_count++;
 
 	assert_true(at < NATIVE_BIRTHS);
-	native.born[at] = (struct lt_go_birth_key){ .goid = goid, .process = process };
-	native.births[at] = (struct lt_go_birth){ { own, parent } };
+	native.born[at] = (struct lt_go_birth_key){ .g = CURRENT, .process = process };
+	native.births[at] = (struct lt_go_birth){ goid, { own, parent } };
 }
 
 static __u64 identify(void)
