@@ -3,6 +3,7 @@
 # make            build ./build/leaktrace
 # make demo       install what is missing, build, watch leaktrace find a leak
 # make check      install what the tests need, build, run every test
+# make check-go    Go programs of every version that Debian has, for longer (tests/go/rules.mk)
 # make check-kernels  boot Debian's kernels in QEMU and try the tool there (docs/KERNELS.md)
 # make bench      measure the cost; prints ratios
 # make lint       format, warnings, static analysis, room fences
@@ -133,7 +134,7 @@ fuzz: $(FUZZ_BIN)
 		$$fuzzer -runs=$(FUZZ_RUNS) -seed=1 -max_len=4096 -rss_limit_mb=2048 >$$fuzzer.log 2>&1 || \
 		{ tail -40 $$fuzzer.log; exit 1; }; tail -1 $$fuzzer.log; done
 
-e2e: all workloads $(BUILD)/e2e/attach_cycles $(BUILD)/truth/truth
+e2e: all workloads go-programs $(BUILD)/e2e/attach_cycles $(BUILD)/truth/truth
 	LEAKTRACE_BUILD=$(BUILD) /usr/bin/python3 tests/e2e/run.py
 
 demo:
@@ -144,14 +145,14 @@ demo:
 check:
 	@packaging/install-deps.sh check
 	@packaging/install-deps.sh kernels
-	@$(MAKE) --no-print-directory -s -j$$(nproc) all workloads $(FUZZ_BIN) \
+	@$(MAKE) --no-print-directory -s -j$$(nproc) all workloads go-programs $(FUZZ_BIN) \
 		$(BUILD)/e2e/attach_cycles $(BUILD)/truth/truth $(BUILD)/leaktrace.8
 	@$(MAKE) --no-print-directory -s -j$$(nproc) BUILD=$(BUILD)-san SAN=address,undefined all unit-programs
 	@tests/run.sh $(BUILD) $(BUILD)-san
 
 check-kernels:
 	@packaging/install-deps.sh kernels
-	@$(MAKE) --no-print-directory -s -j$$(nproc) all workloads $(BUILD)/e2e/attach_cycles
+	@$(MAKE) --no-print-directory -s -j$$(nproc) all workloads go-programs $(BUILD)/e2e/attach_cycles
 	@tests/kernels/run.sh $(BUILD)
 
 lint:

@@ -84,8 +84,8 @@ static __always_inline __u64 rule_of(__u64 frame, __u32 generation)
 
 		if (LT_RULE_CFA(at) == LT_CFA_SIGNAL)
 			rule = at;
-		else if (LT_RULE_CFA(at) != LT_CFA_NONE && LT_RULE_CFA(at) < LT_CFA_NO_CODE &&
-			 !behind_call(frame))
+		else if (LT_RULE_CFA(at) != LT_CFA_NONE && LT_RULE_CFA(at) != LT_CFA_NO_CODE &&
+			 LT_RULE_CFA(at) != LT_CFA_PENDING && !behind_call(frame))
 			rule = LT_RULE_WITH_TAG(LT_RULE(LT_CFA_START, 0, 0, 0), LT_RULE_TAG(at));
 	}
 	slot->check = hash ^ rule;

@@ -65,6 +65,7 @@ struct lt_walk {
 	__u32 bp_slot; /* where in the stack bp came from, from frame_sp; or a LT_BP_ value */
 	__u32 frames;
 	__u32 signals;          /* interrupted frames so far */
+	__u32 switches;         /* of stacks, so far */
 	__u32 unique;           /* the result depends on more than a layout can hold */
 	__u32 by_frame_pointer; /* the last frame was stepped over so */
 	__u32 unsure;           /* some frame was */

@@ -27,6 +27,7 @@
 #define STEPS_PER_CALL    1
 #define FRAMES_PER_RUN    32
 #define MAX_RETURN_TRAPS  32 /* return probes pending in one thread; the kernel allows 64 */
+#define MAX_SWITCHES      4  /* of stacks: each call from C back to Go adds one; no loop */
 
 /* DWARF numbers of the registers, System V psABI for x86-64, figure 3.36. */
 #define DWARF_RBX  3
@@ -86,7 +87,8 @@ static __always_inline __u32 stack_copy(struct lt_thread *thread, void *to, __u6
 	opaque(size);
 	if (size > CHUNK_HALF || bpf_probe_read_user(to, size, (void *)from))
 		return 0;
-	thread->stack_end = from + size;
+	if (!thread->walk.switches) /* of the stack that the thread's walks begin on */
+		thread->stack_end = from + size;
 	return size;
 }
 
@@ -342,6 +344,33 @@ static __always_inline bool step_frame_pointer(struct lt_thread *thread)
 	return step_over(thread, walk->bp + 16, -16);
 }
 
+/*
+ * Over a frame whose function went on to another stack: the frame lies where RBP points.  From there on
+ * it is that stack that the walk reads.  What it depends on there no layout can hold.
+ */
+static __always_inline bool step_switch(struct lt_thread *thread, __u64 rule)
+{
+	struct lt_walk *walk = &thread->walk;
+	__u64 cfa, frame;
+
+	if (!use_bp(thread))
+		return walk_ends(walk, LT_STACK_UNSUPPORTED);
+	walk->unique = 1;
+	if (++walk->switches > MAX_SWITCHES)
+		return walk_ends(walk, LT_STACK_IMPLAUSIBLE);
+	cfa = walk->bp + LT_RULE_OFFSET(rule);
+	if (bpf_probe_read_user(&frame, sizeof(frame), (void *)(cfa - 8)))
+		return walk_ends(walk, LT_STACK_FAULT);
+	/* RBP may be anything, and no distance tells. */
+	if (!behind_call(frame))
+		return walk_ends(walk, LT_STACK_IMPLAUSIBLE);
+	walk->sp = walk->frame_sp = walk->chunk_base = walk->bp;
+	walk->chunk_size = stack_copy(thread, thread->chunk, walk->bp);
+	thread->draft.count = 0;
+	walk->by_frame_pointer = 0;
+	return step_over(thread, cfa, LT_RULE_BP(rule));
+}
+
 /* From the frame in hand to its caller.  False: the walk is over, walk->end says how. */
 static __always_inline bool step(struct lt_thread *thread)
 {
@@ -381,9 +410,14 @@ static __always_inline bool step(struct lt_thread *thread)
 		break;
 	case LT_CFA_SIGNAL:
 		return step_signal(thread);
+	case LT_CFA_SWITCH:
+		return step_switch(thread, rule);
 	case LT_CFA_START:
 		thread->frames[last]++; /* looked up where it begins */
-		return walk_ends(walk, LT_STACK_COMPLETE);
+		if (!offset)
+			return walk_ends(walk, LT_STACK_COMPLETE);
+		cfa = walk->sp + offset;
+		break;
 	case LT_CFA_END:
 		return walk_ends(walk, LT_STACK_COMPLETE);
 	case LT_CFA_NONE:
@@ -491,6 +525,7 @@ static __always_inline void unwind(struct pt_regs *ctx, struct lt_thread *thread
 	walk->bp_slot = LT_BP_START;
 	walk->context = 0;
 	walk->signals = 0;
+	walk->switches = 0;
 	walk->hash = 0;
 	walk->unique = 0;
 	walk->unsure = 0;

@@ -17,6 +17,7 @@ HEAP = ("after", "context", "slice", "map", "pin", "registry", "closure", "curso
         "connection")
 GOROUTINES = ("chan-receive", "chan-send", "select", "waitgroup", "mutex", "ticker", "fanout")
 HUGE = 400000000  # bytes, once: no growth, but the largest of all by far
+PROBED_KINDS = "goroutine,go-heap,http-body,ticker,context,socket"
 PATIENCE_S = 300  # for verdicts: a limit
 WATCHED_S = 60  # a twin is healthy if nothing is said of it for as long as this
 NOT_SINCE = {"after": 27}  # what is no leak any more from this Go 1.x on
@@ -96,7 +97,7 @@ def holds_huge(lines):
                                      for site in session.sites[name])
 
 
-class GoLeaks(harness.TestCase):
+class Services(harness.TestCase):
     PATIENT = True
 
     def start(self, version, names):
@@ -120,6 +121,8 @@ class GoLeaks(harness.TestCase):
         session.leaktrace.signal(signal.SIGINT)
         self.assertEqual(session.leaktrace.wait(), 0, session.leaktrace.stderr)
 
+
+class GoLeaks(Services):
     def test_by_default(self):
         leak = marked("LEAK")
         for version in golang.versions():
@@ -135,12 +138,14 @@ class GoLeaks(harness.TestCase):
                 self.check(session, expected)
                 self.assertFalse(holds_huge(leak["huge"])(session, ("huge", "clean")))
 
+
+class GoLeaksProbed(Services):
     def test_with_probes(self):
         leak, acquired = marked("LEAK"), marked("ACQUIRED")
         for version in golang.versions():
             with self.subTest(version):
                 session = Session(self, self.start(version, ("body", "grpc", "ticker", "context")),
-                                  "--go-probes")
+                                  "--go-probes", "--kinds", PROBED_KINDS)
                 self.check(session, {
                     ("body", "leak"): accused_at({"http-body"}, leak["body"]),
                     ("grpc", "leak"): accused_at({"socket", "goroutine"}, leak["grpc"]),

@@ -101,7 +101,7 @@ static __u64 any_rule(void)
 	static const __u8 forms[] = { LT_CFA_SP,   LT_CFA_SP,  LT_CFA_SP,       LT_CFA_SP,
 				      LT_CFA_BP,   LT_CFA_BP,  LT_CFA_NONE,     LT_CFA_REGISTER,
 				      LT_CFA_PLT,  LT_CFA_END, LT_CFA_BP_DEREF, LT_CFA_SIGNAL,
-				      LT_CFA_NONE, LT_CFA_SP };
+				      LT_CFA_NONE, LT_CFA_SP,  LT_CFA_SWITCH,   LT_CFA_START };
 	__u8 form = below(32) ? forms[below(sizeof(forms))] : next();
 	__s16 bp = 0;
 	__s32 offset = (__s32)(8 * (1 + below(24)));
@@ -263,7 +263,7 @@ struct plain {
 	bool bp_known, by_bp;
 	bool unsure;  /* the caller's RBP was found by the frame pointer */
 	bool by_zero; /* ended by a mark that may be chance: no return address, no RBP */
-	int signals;
+	int signals, switches;
 };
 
 #define GOES_ON LT_STACK_END_COUNT
@@ -370,6 +370,22 @@ static int plain_bp(struct plain *plain)
 	return plain_over(plain, plain->bp + 16, -16);
 }
 
+static int plain_switch(struct plain *plain, __u64 cfa, __s16 bp)
+{
+	__u64 frame;
+
+	if (!plain->bp_known)
+		return LT_STACK_UNSUPPORTED;
+	if (++plain->switches > MAX_SWITCHES)
+		return LT_STACK_IMPLAUSIBLE;
+	if (!read_word(cfa - 8, &frame))
+		return LT_STACK_FAULT;
+	if (!behind_call(frame))
+		return LT_STACK_IMPLAUSIBLE;
+	plain->sp = plain->bp;
+	return plain_over(plain, cfa, bp);
+}
+
 static bool plain_register(const struct plain *plain, const struct pt_regs *regs, __u8 number,
 			   __u64 *value)
 {
@@ -396,7 +412,7 @@ static int plain_step(struct plain *plain, const struct pt_regs *regs)
 	__u64 cfa = 0;
 
 	plain->frames[plain->count - 1] += form == LT_CFA_START;
-	if (form == LT_CFA_END || form == LT_CFA_START)
+	if (form == LT_CFA_END || (form == LT_CFA_START && !offset))
 		return LT_STACK_COMPLETE;
 	if (form == LT_CFA_PENDING)
 		return LT_STACK_PENDING;
@@ -405,12 +421,14 @@ static int plain_step(struct plain *plain, const struct pt_regs *regs)
 	if (form == LT_CFA_NONE)
 		return plain_bp(plain);
 	plain->by_bp = false;
-	if (form == LT_CFA_SP)
+	if (form == LT_CFA_SP || form == LT_CFA_START)
 		return plain_over(plain, plain->sp + offset, bp);
 	if (form == LT_CFA_PLT)
 		return plain_over(plain, plain->sp + ((frame - 1) % 16 >= offset ? 16 : 8), bp);
 	if (form == LT_CFA_BP && plain->bp_known)
 		return plain_over(plain, plain->bp + offset, bp);
+	if (form == LT_CFA_SWITCH)
+		return plain_switch(plain, plain->bp + offset, bp);
 	if (form == LT_CFA_BP_DEREF && plain->bp_known)
 		return read_word(plain->bp + offset, &cfa) ? plain_over(plain, cfa, bp)
 							   : LT_STACK_FAULT;

@@ -44,7 +44,7 @@ tests/kernels/fetch.sh "$cache" "${kernels[@]}" || exit 1
 		fi
 	done >"$logs/kernel-files"
 command -v unshare setpriv mount dash >>"$logs/kernel-files"
-printf '%s\n' "$build/leaktrace" "$build/workloads" "$build/e2e" "$PWD/include" "$PWD/tests/e2e" "$PWD/tests/kernels" \
+printf '%s\n' "$build/leaktrace" "$build/workloads" "$build/e2e" "$build/go/leaks" "$PWD/include" "$PWD/tests/e2e" "$PWD/tests/kernels" \
 	"$PWD/tests/workloads" >>"$logs/kernel-files"
 results=$logs/kernels-results.log
 printf '%s\n' "$@" | xargs -P "$(nproc)" -I '{}' bash -c 'one {} || exit 1' 2>/dev/null | tee "$results"

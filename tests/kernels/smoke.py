@@ -15,6 +15,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "e2e")]
 sys.dont_write_bytecode = True
 
+import golang  # noqa: E402
 import harness  # noqa: E402
 import listings  # noqa: E402
 import run  # noqa: E402
@@ -110,6 +111,24 @@ class Smoke(harness.TestCase):
         chains = [[frame.get("func") for frame in s["frames"]][:len(DEEP_CHAIN)] for s in sites]
         self.assertEqual(chains, [DEEP_CHAIN])
         self.assertEqual(sites[0]["live_count"], DEEP_BLOCKS)
+
+    def test_a_go_program_is_read_and_probed(self):
+        target = self.own(golang.start(harness.BUILD / "go" / "leaks", "chan-receive", "leak"))
+        leaktrace = self.leaktrace(target, "--go-probes", "--top", 100, kinds=None)
+
+        made = ["created by", "main.chanReceive.func1", "main.main", "runtime.main",
+                "runtime.goexit"]
+
+        def words(site):
+            return [frame.get("mark") or frame.get("func") for frame in site["frames"]]
+
+        def blocked(report):
+            return [w for w in map(words, report["sites"]) if w[0] == "chan receive" and
+                    "main.receive" in w and w[-len(made):] == made]
+        report = leaktrace.wait_report(blocked)
+        self.assert_no_loss(report, "RELEASE", "ACQUIRE")
+        leaktrace.stop()
+        self.assertTrue(target.alive(), target.stderr)
 
     def test_detaching_leaves_the_target_as_it_was(self):
         """Both ways to attach; the program checks the code at every probe, cycle by cycle."""

@@ -16,16 +16,21 @@
 /* How to go on from a function. */
 enum way {
 	BY_DELTA,       /* as pcsp says */
+	LAID,           /* ... and its first address is laid on stacks as if it had called */
 	BY_DELTA_ALONE, /* ... and RBP is that of another stack */
 	BY_POINTER,     /* RSP may be on another stack, RBP is not */
 	BY_SIGNAL,
+	BY_CHANCE, /* nothing is known */
 	NO_FURTHER,
 };
 
 /*
  * What flags do not tell.  mcall and morestack leave the goroutine for good: runtime/traceback.go
  * ends there, too.  cgocallback puts what it was called from under itself, on the goroutine's stack.
- * The kernel lets sigtramp return to sigreturn, with the registers of what it interrupted.
+ * The kernel lets sigtramp return to sigreturn, with the registers of what it interrupted.  racecall
+ * leaves RBP as it is, as the others did before 1.21: that hides its caller.  Of systemstack's and
+ * asmcgocall's, which are the runtime's own, nobody misses one.  As what a goroutine does that is in C,
+ * gosave_systemstack_switch notes systemstack_switch: before 1.21 where that begins.
  */
 static const struct {
 	const char *name;
@@ -38,14 +43,17 @@ static const struct {
 	{ "runtime.sigtramp", BY_DELTA },
 	{ "runtime.sigreturn", BY_SIGNAL },
 	{ "runtime.sigreturn__sigaction", BY_SIGNAL },
+	{ "racecall", BY_CHANCE },
+	{ "runtime.systemstack_switch", LAID },
 };
 #define KNOWN_COUNT (sizeof(known) / sizeof(known[0]))
 
 static enum way way_of(const struct lt_go_function *function)
 {
-	bool asm_or_signal = function->flags || !strncmp(function->name, "runtime.sig", 11);
+	/* Those without flags: where signals return to, and in 1.15 what is laid. */
+	bool may_be = function->flags || !strncmp(function->name, "runtime.s", 9);
 
-	for (size_t i = 0; asm_or_signal && i < KNOWN_COUNT; i++)
+	for (size_t i = 0; may_be && i < KNOWN_COUNT; i++)
 		if (!strcmp(function->name, known[i].name))
 			return known[i].way;
 	if (function->flags & LT_GO_FLAG_TOP_FRAME)
@@ -142,12 +150,14 @@ static int put_run(void *context, uint64_t start, uint64_t end, int32_t delta)
 	switch (build->way) {
 	case BY_SIGNAL:
 		return put(build, start, end, LT_RULE(LT_CFA_SIGNAL, 0, 0, 0));
+	case BY_CHANCE:
+		return put(build, start, end, RULE_NONE);
 	case NO_FURTHER:
 		return put(build, start, end, LT_RULE(LT_CFA_END, 0, 0, 0));
 	case BY_POINTER:
 		if (!delta && build->pushes) /* not yet switched, or no longer */
 			return put(build, start, end, LT_RULE(LT_CFA_SP, 0, 0, 8));
-		return put(build, start, end, LT_RULE(LT_CFA_BP, 0, SAVED_BP, 16));
+		return put(build, start, end, LT_RULE(LT_CFA_SWITCH, 0, SAVED_BP, 16));
 	default:
 		break;
 	}
@@ -158,6 +168,18 @@ static int put_run(void *context, uint64_t start, uint64_t end, int32_t delta)
 		build->saved_bp = find_saved_bp(build, start, delta);
 	}
 	return put_by_delta(build, start, end, delta);
+}
+
+/* What lies between the functions, up to the one in hand. */
+static int put_gap(struct build *build, uint64_t end)
+{
+	uint64_t last = build->way == LAID ? end - 1 : end;
+	int err;
+
+	if (build->end >= end)
+		return 0;
+	err = put(build, build->end, last, RULE_NONE);
+	return err ? err : put(build, last, end, LT_RULE(LT_CFA_START, 0, 0, 8));
 }
 
 /* Functions that are not in order are left out. */
@@ -173,9 +195,8 @@ static int put_functions(struct build *build, uint64_t from, uint64_t to)
 		if (!lt_gopclntab_at(table, i, &function) || function.entry < build->end ||
 		    function.end > to)
 			continue;
-		if (function.entry > build->end)
-			err = put(build, build->end, function.entry, RULE_NONE);
 		build->way = way_of(&function);
+		err = put_gap(build, function.entry);
 		code = build->way == BY_POINTER ? code_at(build, function.entry, 1) : NULL;
 		build->pushes = code && *code == 0x55;
 		build->begun = false;

@@ -61,7 +61,7 @@ func main() {
 		if request < mostRequests {
 			ask(address, os.Args[1] == "leak")
 		}
-		for i := 0; i < 25; i++ {
+		for i := 0; i < 12; i++ {
 			garbage[(request+i)%len(garbage)] = make([]byte, 64<<10)
 		}
 		time.Sleep(period)

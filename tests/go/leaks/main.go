@@ -18,9 +18,9 @@ import (
 const (
 	period       = 100 * time.Millisecond
 	mostRequests = 5000
-	buffer       = 60 << 10 // what a request holds: 600 KiB a second
-	many         = 300      // small things of a request: again some 600 KiB a second
-	alive        = 5        // requests that a healthy service has at work
+	buffer       = 100 << 10 // what a request holds: 1 MiB a second
+	many         = 800       // small things of a request: 2 MiB a second, which are rarely sampled
+	alive        = 5         // requests that a healthy service has at work
 )
 
 // A scenario prepares the service and returns what it does for a request.
@@ -29,7 +29,7 @@ var scenarios = map[string]func(leak bool) func(request int){}
 var garbage [16][]byte
 
 func litter(request int) {
-	for i := 0; i < 25; i++ {
+	for i := 0; i < 12; i++ {
 		garbage[(request+i)%len(garbage)] = make([]byte, 64<<10)
 	}
 }

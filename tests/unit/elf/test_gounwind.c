@@ -126,7 +126,7 @@ static void test_flags(void **state)
 		go_make_file(&made, minors[i]);
 		assert_int_equal(build(&made, &table), 0);
 		assert_rule(&table, FUNCTION(GO_SWITCH), FUNCTION(GO_SWITCH + 1),
-			    LT_RULE(LT_CFA_BP, 0, BP_AT_16, 16));
+			    LT_RULE(LT_CFA_SWITCH, 0, BP_AT_16, 16));
 		assert_rule(&table, FUNCTION(GO_EXIT), FUNCTION(GO_EXIT + 1),
 			    LT_RULE(LT_CFA_END, 0, 0, 0));
 		assert_int_equal(lt_unwind_table_rule(&table, GO_TEXT - 1), RULE_NONE);
@@ -145,7 +145,7 @@ static void test_push_and_switch(void **state)
 	go_make_file(&made, 22);
 	put_code(&made, GO_SWITCH * GO_FUNCTION_SIZE, "\x55", 1);
 	assert_int_equal(build(&made, &table), 0);
-	assert_rule(&table, start + 4, start + 0x3c, LT_RULE(LT_CFA_BP, 0, BP_AT_16, 16));
+	assert_rule(&table, start + 4, start + 0x3c, LT_RULE(LT_CFA_SWITCH, 0, BP_AT_16, 16));
 	assert_rule(&table, start + 0x3c, start + 0x40, SP(8, 0));
 	assert_int_equal(lt_unwind_table_rule(&table, start), SP(8, 0));
 	lt_unwind_table_free(&table);
@@ -163,18 +163,49 @@ static void test_names(void **state)
 		{ "runtime.morestack", LT_RULE(LT_CFA_END, 0, 0, 0) },
 		{ "runtime.cgocallback", SP(GO_FRAME + 8, LT_BP_LOST) },
 		{ "runtime.sigtramp", SP(GO_FRAME + 8, 0) },
+		{ "racecall", RULE_NONE },
 	};
 	static struct go_file made;
 	struct lt_unwind_table table;
 	uint8_t *name;
 
-	for (size_t i = 0; i < 5; i++) {
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		go_make_file(&made, 22);
 		name = made.bytes + GO_AT_RODATA + GO_TABLE - GO_RODATA + made.table.names + 1;
 		memcpy(name + sizeof("main.main"), names[i].name, strlen(names[i].name) + 1);
 		assert_int_equal(build(&made, &table), 0);
 		assert_int_equal(lt_unwind_table_rule(&table, FUNCTION(GO_SWITCH) + 0x20),
 				 names[i].rule);
+		lt_unwind_table_free(&table);
+	}
+}
+
+/* What lies on a stack as if it had called: the last byte in front of it says how to go on. */
+static void test_laid(void **state)
+{
+	static const char name[] = "runtime.systemstack_switch";
+	static struct go_file made;
+	struct lt_unwind_table table;
+	struct go_bytes runs = { .len = 0 };
+	uint64_t start = FUNCTION(GO_SWITCH);
+
+	for (int gap = 0; gap < 2; gap++) {
+		go_make_file(&made, 22);
+		memcpy(made.bytes + GO_AT_RODATA + GO_TABLE - GO_RODATA + made.table.names + 1 +
+			       sizeof("main.main"),
+		       name, sizeof(name));
+		runs.len = 0;
+		GO_PUT_RUNS(&runs, { 4, 0 }, { 0x3c - 8 * gap, GO_FRAME }, { 0x40 - 8 * gap, 0 });
+		put_runs(&made, &runs);
+		assert_int_equal(build(&made, &table), 0);
+		assert_sound(&table);
+		assert_int_equal(lt_unwind_table_rule(&table, start), SP(8, 0));
+		if (gap) {
+			assert_rule(&table, start - 8, start - 1, RULE_NONE);
+			assert_rule(&table, start - 1, start, LT_RULE(LT_CFA_START, 0, 0, 8));
+		} else {
+			assert_int_equal(lt_unwind_table_rule(&table, start - 1), SP(8, 0));
+		}
 		lt_unwind_table_free(&table);
 	}
 }
@@ -277,7 +308,7 @@ int main(void)
 		cmocka_unit_test(test_empty_frame),     cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_push_and_switch), cmocka_unit_test(test_names),
 		cmocka_unit_test(test_odd_delta),       cmocka_unit_test(test_c_code),
-		cmocka_unit_test(test_no_go),
+		cmocka_unit_test(test_no_go),           cmocka_unit_test(test_laid),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
