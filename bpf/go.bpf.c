@@ -174,21 +174,29 @@ static __always_inline __u64 newborn_stack(struct lt_thread *thread,
 	return chain_append((__u32)bpf_get_current_pid_tgid());
 }
 
-/* In place where it can be: a new place in the table costs much more. */
-static __always_inline void birth_put(const struct lt_go_birth_key *key,
-				      const struct lt_go_birth *birth)
+/*
+ * In place where it can be: a new place in the table costs much more.  Which goroutine had the struct g
+ * before, and so has ended; 0: none that is known.
+ */
+static __always_inline __u64 birth_put(const struct lt_go_birth_key *key,
+				       const struct lt_go_birth *birth)
 {
 	struct lt_go_birth *found = bpf_map_lookup_elem(&lt_go_births, key);
+	__u64 before = 0;
 
-	if (found)
+	if (found) {
+		before = found->goid;
 		*found = *birth;
-	else
+	} else {
 		bpf_map_update_elem(&lt_go_births, key, birth, BPF_ANY);
+	}
+	return before;
 }
 
 /*
  * In newproc.func1 on the system's stack, about to make a new goroutine runnable: runqput(p, g, ...).  It
- * cannot run, let alone end, before this is told.
+ * cannot run, let alone end, before this is told.  Which one ended that had its struct g is told as well: a probe
+ * at the end of each would cost as much again.  Those whose struct g is not used again a walk misses.
  */
 SEC("uprobe")
 int go_create(struct pt_regs *ctx)
@@ -200,6 +208,7 @@ int go_create(struct pt_regs *ctx)
 	const struct lt_go_birth *before;
 	const struct lt_bpf_go *go;
 	struct telling telling;
+	__u64 ended;
 
 	if (!telling_begin(&telling, target))
 		return 0;
@@ -216,27 +225,10 @@ int go_create(struct pt_regs *ctx)
 	before = creator.g ? birth_find(key.process, &creator) : NULL;
 	for (int i = 1; before && i < LT_GO_GENERATIONS; i++)
 		birth.stacks[i] = before->stacks[i - 1];
-	birth_put(&key, &birth);
+	ended = birth_put(&key, &birth);
+	if (ended)
+		tell_release(key.process, LT_KIND_GOROUTINE, ended);
 	tell(&telling, LT_KIND_GOROUTINE, birth.goid, 1, newborn_stack(telling.thread, &birth));
-	return 0;
-}
-
-/* gdestroy(g), goexit0(g): on the scheduler's stack, which does not grow. */
-SEC("uprobe")
-int go_exit(struct pt_regs *ctx)
-{
-	struct lt_bpf_target *target = wanted(ctx);
-	const struct lt_bpf_go *go;
-	__u32 process;
-	__u64 goid;
-
-	if (!target)
-		return 0;
-	process = target->process;
-	go = bpf_map_lookup_elem(&lt_go_layouts, &process);
-	goid = go ? user_word(ctx->rax + go->g_goid) : 0;
-	if (goid)
-		tell_release(process, LT_KIND_GOROUTINE, goid);
 	return 0;
 }
 

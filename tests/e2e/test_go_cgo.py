@@ -20,9 +20,10 @@ def line_of(leak):
 
 
 def heap(report):
-    """The sites of malloc by the size of their blocks."""
-    return {site["acquired_bytes"] // site["acquired_count"]: site for site in report["sites"]
-            if site["kind"] == "heap" and site["acquired_count"]}
+    """The program's sites by the size of their blocks; the runtime's threads allocate in C as well."""
+    sites = {site["acquired_bytes"] // site["acquired_count"]: site for site in report["sites"]
+             if site["kind"] == "heap" and site["acquired_count"]}
+    return {size: site for size, site in sites.items() if size in STACKS}
 
 
 def seen(report):

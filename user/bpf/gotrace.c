@@ -20,13 +20,12 @@ static const struct step {
 	enum lt_go_probe probe;
 	uint32_t releases; /* bits 1 << enum lt_go_probe */
 } steps[] = {
-	{ LT_GO_PROBE_EXIT, 0 },
 	{ LT_GO_PROBE_BODY_IDLE, 0 },
 	{ LT_GO_PROBE_BODY_CLOSE, 0 },
 	{ LT_GO_PROBE_TICKER_STOP, 0 },
 	{ LT_GO_PROBE_CANCEL, 0 },
 	{ LT_GO_PROBE_SPAN_FREE, 0 },
-	{ LT_GO_PROBE_CREATE, BIT(EXIT) },
+	{ LT_GO_PROBE_CREATE, 0 },
 	{ LT_GO_PROBE_BODY, BIT(BODY_IDLE) | BIT(BODY_CLOSE) },
 	{ LT_GO_PROBE_TICKER, BIT(TICKER_STOP) },
 	{ LT_GO_PROBE_TIMER_START, BIT(TICKER_STOP) },
@@ -34,6 +33,9 @@ static const struct step {
 	{ LT_GO_PROBE_SPAN, BIT(SPAN_FREE) },
 };
 #define STEPS (sizeof(steps) / sizeof(steps[0]))
+
+/* Where all of a table is allocated at once, it is so many times smaller. */
+#define UNLESS_ON_DEMAND 4
 
 /* Only the programs at these sites write there. */
 static const char *const tables[] = { "lt_go_births", "lt_go_live" };
@@ -45,8 +47,12 @@ static void shape_table(struct bpf_object *object, const char *name,
 
 	if (!wanted)
 		bpf_map__set_max_entries(map, 1);
-	else if (features->map_on_demand && bpf_map__type(map) == BPF_MAP_TYPE_HASH)
+	else if (bpf_map__type(map) != BPF_MAP_TYPE_HASH)
+		return;
+	else if (features->map_on_demand)
 		bpf_map__set_map_flags(map, BPF_F_NO_PREALLOC);
+	else
+		bpf_map__set_max_entries(map, bpf_map__max_entries(map) / UNLESS_ON_DEMAND);
 }
 
 void lt_gotrace_choose(struct lt_gotrace *trace, struct bpf_object *object,

@@ -75,9 +75,7 @@ static bool watches(const struct lt_session *session, uint8_t kind)
 /* Both ends of a goroutine's life are told by probes. */
 static bool lives_probed(uint32_t attached)
 {
-	uint32_t needed = 1U << LT_GO_PROBE_CREATE | 1U << LT_GO_PROBE_EXIT;
-
-	return (attached & needed) == needed;
+	return attached >> LT_GO_PROBE_CREATE & 1;
 }
 
 /* The profile, if the program keeps one, or is made to. */

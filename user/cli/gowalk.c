@@ -15,11 +15,13 @@ struct known {
 	uint64_t id, stack_id;
 };
 
-/* What the probes told of one: with which stack it was made; once it has ended, until the next walk. */
+/* What the probe told of one: with which stack it was made; once it has ended, until the next walk. */
 struct birth {
 	uint64_t id, stack_id;
 	bool ended;
 	bool runtime; /* one of the runtime's own, as a walk showed: no event tells of it any more */
+	uint64_t born_ns;
+	unsigned int walk; /* the latest that met it */
 	UT_hash_handle hh;
 };
 
@@ -28,6 +30,7 @@ struct lt_gowalk {
 	struct known *known; /* by ascending id */
 	size_t known_count;
 	struct birth *births; /* by id */
+	unsigned int number;  /* of the walk under way */
 	bool probed;
 };
 
@@ -125,8 +128,10 @@ int lt_gowalk_note(struct lt_gowalk *walk, const struct lt_event *event)
 			return -ENOMEM;
 		}
 	}
-	if (made)
+	if (made) {
 		birth->stack_id = event->acquire.stack_id;
+		birth->born_ns = event->time_ns;
+	}
 	birth->ended = !made;
 	return drop;
 }
@@ -263,20 +268,43 @@ static int tell_goroutine(struct lt_gowalk *walk, struct lt_session *session,
 		   : tell_acquire(session, target, goroutine->id, group.stack_id);
 }
 
-/* It is in no walk any more; with probes its end was told already, as a rule. */
+/* It is in no walk any more; with the probe its end may have been told already. */
 static int tell_gone(const struct lt_gowalk *walk, struct lt_session *session,
 		     const struct lt_target *target, uint64_t id)
 {
-	const struct birth *birth = walk->probed ? find_birth(walk, id) : NULL;
+	struct birth *birth = walk->probed ? find_birth(walk, id) : NULL;
 
-	return birth && birth->ended ? 0 : tell_release(session, target, id);
+	if (birth && birth->ended)
+		return 0;
+	if (birth)
+		birth->ended = true;
+	return tell_release(session, target, id);
 }
 
-static bool has_ended(const struct lt_gowalk *walk, uint64_t id)
+/* Made before the walk began, and not met: it has ended, and nothing else told of that. */
+static int tell_unmet(const struct lt_gowalk *walk, struct lt_session *session,
+		      const struct lt_target *target, uint64_t began_ns)
 {
-	const struct birth *birth = walk->probed ? find_birth(walk, id) : NULL;
+	int err = 0;
 
-	return birth && birth->ended;
+	for (struct birth *birth = walk->births; birth && !err; birth = birth->hh.next) {
+		if (birth->ended || birth->walk == walk->number || birth->born_ns >= began_ns)
+			continue;
+		birth->ended = true;
+		if (!birth->runtime)
+			err = tell_release(session, target, birth->id);
+	}
+	return err;
+}
+
+/* False: it ended after it was read. */
+static bool meet(const struct lt_gowalk *walk, uint64_t id)
+{
+	struct birth *birth = walk->probed ? find_birth(walk, id) : NULL;
+
+	if (birth)
+		birth->walk = walk->number;
+	return !birth || !birth->ended;
 }
 
 /* A probe told of it before anybody knew that it is the runtime's. */
@@ -303,6 +331,7 @@ static int compare(struct lt_gowalk *walk, struct lt_session *session,
 	for (size_t i = 0; i < all->count && !err; i++) {
 		const struct lt_goroutine *goroutine = &all->items[i];
 		const struct known *same = NULL;
+		bool lives = meet(walk, goroutine->id);
 
 		if (goroutine->runtime) {
 			result->runtime_goroutines++;
@@ -313,8 +342,7 @@ static int compare(struct lt_gowalk *walk, struct lt_session *session,
 			err = tell_gone(walk, session, target, (before++)->id);
 		if (before < end && before->id == goroutine->id)
 			same = before++;
-		/* It ended after it was read. */
-		if (has_ended(walk, goroutine->id))
+		if (!lives)
 			continue;
 		result->goroutines++;
 		if (!err)
@@ -348,7 +376,10 @@ int lt_gowalk_take(struct lt_gowalk *walk, struct lt_session *session, struct lt
 	now = calloc(all->count + 1, sizeof(*now));
 	if (!now)
 		return -ENOMEM;
+	walk->number++;
 	err = compare(walk, session, target, all, now, result);
+	if (!err)
+		err = tell_unmet(walk, session, target, began_ns);
 	forget_births(walk, false);
 	return err;
 }

@@ -2,7 +2,8 @@
 /*
  * From walks of goroutines to events: each walk is compared with the one before.  A goroutine belongs
  * to the site of what it waits for, where, and who made it; its acquire, moves and release are told.
- * With probes (bpf/go.bpf.c) acquires and releases come from there, and the walk tells the rest.
+ * With a probe (bpf/go.bpf.c) acquires come from there, and the releases of those whose place in memory is
+ * given to another one; the walk tells of the rest: by each walk all numbers are exact.
  */
 #ifndef LT_CLI_GOWALK_H
 #define LT_CLI_GOWALK_H

@@ -50,10 +50,9 @@ static const struct {
 
 static enum way way_of(const struct lt_go_function *function)
 {
-	/* Those without flags: where signals return to, and in 1.15 what is laid. */
-	bool may_be = function->flags || !strncmp(function->name, "runtime.s", 9);
+	bool asm_or_signal = function->flags || !strncmp(function->name, "runtime.sig", 11);
 
-	for (size_t i = 0; may_be && i < KNOWN_COUNT; i++)
+	for (size_t i = 0; asm_or_signal && i < KNOWN_COUNT; i++)
 		if (!strcmp(function->name, known[i].name))
 			return known[i].way;
 	if (function->flags & LT_GO_FLAG_TOP_FRAME)

@@ -35,16 +35,14 @@ struct rule {
  * cancel() calls the embedded one's.  In 1.20 alone a timerCtx embeds a pointer: its own cancel()
  * is watched too.
  *
- * Goroutines.  gdestroy was part of goexit0 to 1.21; since then coroswitch_m() ends goroutines by it as
- * well.  Those of iter.Pull (newcoro) are made without runqput.
+ * Goroutines.  Those of iter.Pull (newcoro) are made without runqput.  There is no probe at their ends, which
+ * would cost as much again: that its struct g is given to another one tells of it, or the next walk.
  *
  * None of these functions is inlined, but by a build with a profile (-pgo, 1.21 on), where calls that
  * come to no probe would be missed.
  */
 static const struct rule rules[] = {
 	{ LT_GO_PROBE_CREATE, 0, 0, LT_GO_AT_CALL, BX, "runtime.newproc.func1", "runtime.runqput" },
-	{ LT_GO_PROBE_EXIT, 22, 0, LT_GO_AT_ENTRY, AX, "runtime.gdestroy", NULL },
-	{ LT_GO_PROBE_EXIT, 0, 21, LT_GO_AT_ENTRY, AX, "runtime.goexit0", NULL },
 	{ LT_GO_PROBE_BODY, 0, 0, LT_GO_AT_ENTRY, AX, "net/http.(*persistConn).roundTrip", NULL },
 	{ LT_GO_PROBE_BODY_IDLE, 0, 0, LT_GO_AT_ENTRY, BX, "net/http.(*Transport).tryPutIdleConn",
 	  NULL },
@@ -69,17 +67,11 @@ static const struct rule rules[] = {
 #define RULES (sizeof(rules) / sizeof(rules[0]))
 
 const char *const lt_go_probe_names[LT_GO_PROBES] = {
-	[LT_GO_PROBE_CREATE] = "go_create",
-	[LT_GO_PROBE_EXIT] = "go_exit",
-	[LT_GO_PROBE_BODY] = "go_body",
-	[LT_GO_PROBE_BODY_IDLE] = "go_body_idle",
-	[LT_GO_PROBE_BODY_CLOSE] = "go_body_close",
-	[LT_GO_PROBE_TICKER] = "go_ticker",
-	[LT_GO_PROBE_TIMER_START] = "go_timer_start",
-	[LT_GO_PROBE_TICKER_STOP] = "go_ticker_stop",
-	[LT_GO_PROBE_CONTEXT] = "go_context",
-	[LT_GO_PROBE_CANCEL] = "go_cancel",
-	[LT_GO_PROBE_SPAN] = "go_span",
+	[LT_GO_PROBE_CREATE] = "go_create",           [LT_GO_PROBE_BODY] = "go_body",
+	[LT_GO_PROBE_BODY_IDLE] = "go_body_idle",     [LT_GO_PROBE_BODY_CLOSE] = "go_body_close",
+	[LT_GO_PROBE_TICKER] = "go_ticker",           [LT_GO_PROBE_TIMER_START] = "go_timer_start",
+	[LT_GO_PROBE_TICKER_STOP] = "go_ticker_stop", [LT_GO_PROBE_CONTEXT] = "go_context",
+	[LT_GO_PROBE_CANCEL] = "go_cancel",           [LT_GO_PROBE_SPAN] = "go_span",
 	[LT_GO_PROBE_SPAN_FREE] = "go_span_free",
 };
 

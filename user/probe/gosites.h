@@ -15,7 +15,6 @@
 /* What a probe tells.  Each one has a program in bpf/go.bpf.c. */
 enum lt_go_probe {
 	LT_GO_PROBE_CREATE,      /* at the call of runqput in newproc.func1; BX: new g */
-	LT_GO_PROBE_EXIT,        /* gdestroy (1.22 on) or goexit0; AX: g */
 	LT_GO_PROBE_BODY,        /* (*persistConn).roundTrip; AX: persistConn */
 	LT_GO_PROBE_BODY_IDLE,   /* (*Transport).tryPutIdleConn; BX: persistConn */
 	LT_GO_PROBE_BODY_CLOSE,  /* (*persistConn).closeLocked; AX: persistConn */
