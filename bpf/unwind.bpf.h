@@ -344,28 +344,54 @@ static __always_inline bool step_frame_pointer(struct lt_thread *thread)
 	return step_over(thread, walk->bp + 16, -16);
 }
 
+#define GO_G_STACK_HI 8 /* struct g: stack.hi */
+
 /*
- * Over a frame whose function went on to another stack: the frame lies where RBP points.  From there on
- * it is that stack that the walk reads.  What it depends on there no layout can hold.
+ * Where the stack was that a frame left.  RBP says it, but C may have called Go, which moved that stack:
+ * so asmcgocall notes its g and how deep it was, or without a g where it was (runtime/asm_amd64.s).
+ */
+static __always_inline bool switched_from(struct lt_thread *thread, __u32 note, __u64 *base)
+{
+	struct lt_walk *walk = &thread->walk;
+	__u64 noted[2], high;
+
+	if (!note) {
+		*base = walk->bp;
+		return use_bp(thread) || walk_ends(walk, LT_STACK_UNSUPPORTED);
+	}
+	if (bpf_probe_read_user(noted, sizeof(noted), (void *)(walk->sp + 8 * (note - 1))))
+		return walk_ends(walk, LT_STACK_FAULT);
+	*base = noted[0];
+	if (!noted[1])
+		return true;
+	if (bpf_probe_read_user(&high, sizeof(high), (void *)(noted[1] + GO_G_STACK_HI)))
+		return walk_ends(walk, LT_STACK_FAULT);
+	*base = high - noted[0];
+	return true;
+}
+
+/*
+ * Over a frame whose function went on to another stack.  From there on it is that stack that the walk
+ * reads.  What it depends on there no layout can hold.
  */
 static __always_inline bool step_switch(struct lt_thread *thread, __u64 rule)
 {
 	struct lt_walk *walk = &thread->walk;
-	__u64 cfa, frame;
+	__u64 base, cfa, frame;
 
-	if (!use_bp(thread))
-		return walk_ends(walk, LT_STACK_UNSUPPORTED);
 	walk->unique = 1;
+	if (!switched_from(thread, LT_RULE_REGISTER(rule), &base))
+		return false;
 	if (++walk->switches > MAX_SWITCHES)
 		return walk_ends(walk, LT_STACK_IMPLAUSIBLE);
-	cfa = walk->bp + LT_RULE_OFFSET(rule);
+	cfa = base + LT_RULE_OFFSET(rule);
 	if (bpf_probe_read_user(&frame, sizeof(frame), (void *)(cfa - 8)))
 		return walk_ends(walk, LT_STACK_FAULT);
-	/* RBP may be anything, and no distance tells. */
+	/* It may be anything, and no distance tells. */
 	if (!behind_call(frame))
 		return walk_ends(walk, LT_STACK_IMPLAUSIBLE);
-	walk->sp = walk->frame_sp = walk->chunk_base = walk->bp;
-	walk->chunk_size = stack_copy(thread, thread->chunk, walk->bp);
+	walk->sp = walk->frame_sp = walk->chunk_base = base;
+	walk->chunk_size = stack_copy(thread, thread->chunk, base);
 	thread->draft.count = 0;
 	walk->by_frame_pointer = 0;
 	return step_over(thread, cfa, LT_RULE_BP(rule));

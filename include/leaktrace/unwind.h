@@ -40,13 +40,14 @@ enum lt_cfa {
 	LT_CFA_PENDING = 10,    /* not in a table: mapped, but its table is not there yet */
 	LT_CFA_START = 11,      /* the next address was laid there, not pushed by a call: RSP + offset; 0
 				   (not in a table): a stack begins here */
-	LT_CFA_SWITCH = 12,     /* RBP + offset, on whatever stack: Go code that changes stacks */
+	LT_CFA_SWITCH = 12,     /* RBP + offset, on whatever stack: Go code that changes stacks; with a
+				   register n, what asmcgocall noted at RSP + 8 * (n - 1), + offset */
 };
 
 /*
  * One rule in 64 bits:
  *	 0..3	enum lt_cfa
- *	 4..7	DWARF number of the register (LT_CFA_REGISTER)
+ *	 4..7	DWARF number of the register (LT_CFA_REGISTER), place of a note (LT_CFA_SWITCH)
  *	 8..15	not in tables: the tag of the range that the code is in (lt_code_range.tag)
  *	16..31	where the caller's RBP is: 0: still in RBP; LT_BP_LOST: unknown; LT_BP_AT_BP; else
  *		signed offset from the CFA in bytes

@@ -370,20 +370,28 @@ static int plain_bp(struct plain *plain)
 	return plain_over(plain, plain->bp + 16, -16);
 }
 
-static int plain_switch(struct plain *plain, __u64 cfa, __s16 bp)
+static int plain_switch(struct plain *plain)
 {
-	__u64 frame;
+	__u64 base = plain->bp, note = LT_RULE_REGISTER(plain->rule), cfa, depth, g, frame;
 
-	if (!plain->bp_known)
+	if (note &&
+	    (!read_word(plain->sp + 8 * note - 8, &depth) || !read_word(plain->sp + 8 * note, &g)))
+		return LT_STACK_FAULT;
+	if (note && g && !read_word(g + 8, &base))
+		return LT_STACK_FAULT;
+	if (note)
+		base = g ? base - depth : depth;
+	else if (!plain->bp_known)
 		return LT_STACK_UNSUPPORTED;
 	if (++plain->switches > MAX_SWITCHES)
 		return LT_STACK_IMPLAUSIBLE;
+	cfa = base + (__s64)LT_RULE_OFFSET(plain->rule);
 	if (!read_word(cfa - 8, &frame))
 		return LT_STACK_FAULT;
 	if (!behind_call(frame))
 		return LT_STACK_IMPLAUSIBLE;
-	plain->sp = plain->bp;
-	return plain_over(plain, cfa, bp);
+	plain->sp = base;
+	return plain_over(plain, cfa, LT_RULE_BP(plain->rule));
 }
 
 static bool plain_register(const struct plain *plain, const struct pt_regs *regs, __u8 number,
@@ -428,7 +436,7 @@ static int plain_step(struct plain *plain, const struct pt_regs *regs)
 	if (form == LT_CFA_BP && plain->bp_known)
 		return plain_over(plain, plain->bp + offset, bp);
 	if (form == LT_CFA_SWITCH)
-		return plain_switch(plain, plain->bp + offset, bp);
+		return plain_switch(plain);
 	if (form == LT_CFA_BP_DEREF && plain->bp_known)
 		return read_word(plain->bp + offset, &cfa) ? plain_over(plain, cfa, bp)
 							   : LT_STACK_FAULT;

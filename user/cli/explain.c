@@ -7,7 +7,9 @@
 
 #include "base/cleanup.h"
 #include "base/utf8.h"
-#include "elf/ehframe.h"
+#include "elf/gounwind.h"
+#include "go/program.h"
+#include "probe/gosites.h"
 #include "proc/maps.h"
 
 static bool seen_before(const struct lt_maps *maps, size_t index)
@@ -36,7 +38,10 @@ static void print_file(const struct lt_process *process, const struct lt_mapping
 {
 	_lt_close_ int fd = lt_maps_open_file(process, mapping);
 	struct lt_unwind_table table = { 0 };
-	int err = fd < 0 ? fd : lt_ehframe_build(fd, &table);
+	int err = fd < 0 ? fd : lt_gounwind_build(fd, &table);
+
+	if (fd >= 0 && err == -ENODATA)
+		err = lt_ehframe_build(fd, &table);
 
 	lt_buf_str(out, "  ");
 	lt_utf8_clean(out, mapping->path);
@@ -50,6 +55,46 @@ static void print_file(const struct lt_process *process, const struct lt_mapping
 			      strerror(-err));
 	*words += table.word_count;
 	lt_unwind_table_free(&table);
+}
+
+static void print_sites(const struct lt_go_module *module, struct lt_buf *out)
+{
+	struct lt_go_sites sites;
+
+	if (lt_go_sites_find(module->file, ~0U, &sites))
+		return;
+	for (size_t i = 0; i < sites.count; i++)
+		lt_buf_printf(out, "    %-16s at file offset 0x%" PRIx64 "%s\n",
+			      lt_go_probe_names[sites.items[i].probe], sites.items[i].file_offset,
+			      sites.items[i].emulated ? "" : ", single-stepped");
+	for (int probe = 0; probe < LT_GO_PROBES; probe++)
+		if (sites.failed >> probe & 1)
+			lt_buf_printf(out, "    %-16s no place for it in this code\n",
+				      lt_go_probe_names[probe]);
+	lt_go_sites_free(&sites);
+}
+
+void lt_explain_go(struct lt_process *process, bool probes, struct lt_buf *out)
+{
+	_lt_buf_ struct lt_buf error = { 0 };
+	struct lt_go_program *program;
+	struct lt_maps maps = { 0 };
+	int err = lt_maps_read(process, &maps);
+
+	if (!err)
+		err = lt_go_program_open(process, &maps, &program, &error);
+	lt_maps_free(&maps);
+	if (err == -ENOTSUP)
+		lt_buf_printf(out, "\nGo: %s\n", error.data ? error.data : "not known");
+	if (err)
+		return;
+	lt_buf_str(out, "\nGo: ");
+	lt_utf8_clean(out, program->version);
+	lt_buf_printf(out, ", goroutines and heap profile are read from memory%s\n",
+		      probes ? "; and probes:" : ", without a probe");
+	for (size_t i = 0; probes && i < program->module_count; i++)
+		print_sites(&program->modules[i], out);
+	lt_go_program_free(program);
 }
 
 int lt_explain_stacks(const struct lt_process *process, struct lt_buf *out)

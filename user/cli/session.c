@@ -478,6 +478,7 @@ int lt_session_explain(const struct lt_options *options)
 			break;
 		lt_plan_print(options->follow ? &session.plan : &target->plan, &target->process,
 			      &text);
+		lt_explain_go(&target->process, options->go_probes, &text);
 		lt_explain_stacks(&target->process, &text);
 	}
 	if (!code) {

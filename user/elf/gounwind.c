@@ -13,12 +13,16 @@
 #define MAX_DELTA (1 << 30)
 #define RULE_NONE LT_RULE(LT_CFA_NONE, 0, 0, 0)
 
+/* Where asmcgocall notes what it left, from RSP on: asm_amd64.s; until 1.21 there was more room below. */
+#define NOTE_AT(minor) ((minor) && (minor) < 22 ? 40 : 0)
+
 /* How to go on from a function. */
 enum way {
 	BY_DELTA,       /* as pcsp says */
 	LAID,           /* ... and its first address is laid on stacks as if it had called */
 	BY_DELTA_ALONE, /* ... and RBP is that of another stack */
 	BY_POINTER,     /* RSP may be on another stack, RBP is not */
+	BY_NOTE,        /* ... and where the stack was is noted there */
 	BY_SIGNAL,
 	BY_CHANCE, /* nothing is known */
 	NO_FURTHER,
@@ -28,8 +32,8 @@ enum way {
  * What flags do not tell.  mcall and morestack leave the goroutine for good: runtime/traceback.go
  * ends there, too.  cgocallback puts what it was called from under itself, on the goroutine's stack.
  * The kernel lets sigtramp return to sigreturn, with the registers of what it interrupted.  racecall
- * leaves RBP as it is, as the others did before 1.21: that hides its caller.  Of systemstack's and
- * asmcgocall's, which are the runtime's own, nobody misses one.  As what a goroutine does that is in C,
+ * leaves RBP as it is, as the others did before 1.21: that hides its caller.  Of systemstack's, which are
+ * the runtime's own, nobody misses one.  As what a goroutine does that is in C,
  * gosave_systemstack_switch notes systemstack_switch: before 1.21 where that begins.
  */
 static const struct {
@@ -44,6 +48,7 @@ static const struct {
 	{ "runtime.sigreturn", BY_SIGNAL },
 	{ "runtime.sigreturn__sigaction", BY_SIGNAL },
 	{ "racecall", BY_CHANCE },
+	{ "runtime.asmcgocall", BY_NOTE },
 	{ "runtime.systemstack_switch", LAID },
 };
 #define KNOWN_COUNT (sizeof(known) / sizeof(known[0]))
@@ -63,6 +68,7 @@ static enum way way_of(const struct lt_go_function *function)
 struct build {
 	const struct lt_gofile *file;
 	struct lt_table_writer writer;
+	uint8_t note; /* of LT_CFA_SWITCH */
 	uint64_t end; /* of what is written */
 	/* Of the function in hand: */
 	enum way way;
@@ -153,9 +159,16 @@ static int put_run(void *context, uint64_t start, uint64_t end, int32_t delta)
 		return put(build, start, end, RULE_NONE);
 	case NO_FURTHER:
 		return put(build, start, end, LT_RULE(LT_CFA_END, 0, 0, 0));
+	case BY_NOTE:
 	case BY_POINTER:
 		if (!delta && build->pushes) /* not yet switched, or no longer */
 			return put(build, start, end, LT_RULE(LT_CFA_SP, 0, 0, 8));
+		/* With its own RBP saved, or that of its caller still there, which may be stale. */
+		if (build->way == BY_NOTE)
+			return put(build, start, end,
+				   build->pushes
+					   ? LT_RULE(LT_CFA_SWITCH, build->note, SAVED_BP, 16)
+					   : LT_RULE(LT_CFA_SWITCH, build->note, LT_BP_LOST, 8));
 		return put(build, start, end, LT_RULE(LT_CFA_SWITCH, 0, SAVED_BP, 16));
 	default:
 		break;
@@ -196,7 +209,9 @@ static int put_functions(struct build *build, uint64_t from, uint64_t to)
 			continue;
 		build->way = way_of(&function);
 		err = put_gap(build, function.entry);
-		code = build->way == BY_POINTER ? code_at(build, function.entry, 1) : NULL;
+		code = build->way == BY_POINTER || build->way == BY_NOTE
+			       ? code_at(build, function.entry, 1)
+			       : NULL;
 		build->pushes = code && *code == 0x55;
 		build->begun = false;
 		build->saved_bp = UINT64_MAX;
@@ -215,6 +230,7 @@ static int build_go(const struct lt_gofile *file, struct lt_unwind_table *table)
 	if (!build)
 		return -ENOMEM;
 	build->file = file;
+	build->note = NOTE_AT(lt_gofile_info(file)->minor) / 8 + 1;
 	err = lt_table_writer_begin(&build->writer, text->start, text->end);
 	if (!err) {
 		err = put_functions(build, text->start, text->end);

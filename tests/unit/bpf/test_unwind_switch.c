@@ -287,6 +287,41 @@ static void test_laid(void **state)
 	EXPECT(LT_STACK_NO_CODE, leaf, laid + 1);
 }
 
+/* Where the frame was is noted, from the end of the stack of a goroutine that may have moved since. */
+static void test_note(void **state)
+{
+	static const __u8 places[] = { 1, 6 };
+	__u64 leaf = function(CFA_SP(8)), before = caller(CFA_SP(8)), end = function(OUTERMOST);
+	__u64 pushes, leaves, g = OTHER + 0x2000;
+
+	put_other(0x2008, OTHER + 0x1000);
+	put_other(0x100, end); /* where RBP is stale */
+	put_other(0x108, end);
+	put_other(0x208, before);
+	put_other(0x210, end);
+	for (int i = 0; i < 2; i++) {
+		pushes = function(LT_RULE(LT_CFA_SWITCH, places[i], -16, 16));
+		leaves = function(LT_RULE(LT_CFA_SWITCH, places[i], LT_BP_LOST, 8));
+		put(SP + 8 * places[i], 0x1000 - 0x200);
+		put(SP + 8 * places[i] + 8, g);
+		put(SP, pushes);
+		begin(leaf, SP, OTHER + 0x100);
+		EXPECT(LT_STACK_COMPLETE, leaf, pushes, before, end);
+		put(SP, leaves);
+		put(SP + 8 * places[i], 0x1000 - 0x208);
+		EXPECT(LT_STACK_COMPLETE, leaf, leaves, before, end);
+		put(SP + 8 * places[i] + 8, 0); /* it was on that stack already */
+		put(SP + 8 * places[i], OTHER + 0x208);
+		EXPECT(LT_STACK_COMPLETE, leaf, leaves, before, end);
+		put(SP + 8 * places[i], OTHER + 0x108);
+		EXPECT(LT_STACK_IMPLAUSIBLE, leaf, leaves);
+		put(SP + 8 * places[i] + 8, OTHER_END);
+		EXPECT(LT_STACK_FAULT, leaf, leaves);
+	}
+	begin(pushes, BEYOND - 40, OTHER + 0x200);
+	EXPECT(LT_STACK_FAULT, pushes);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, scene_teardown)
 
 int main(void)
@@ -298,7 +333,7 @@ int main(void)
 		TEST(test_bp_unknown),  TEST(test_limit),
 		TEST(test_long),        TEST(test_ends),
 		TEST(test_interrupted), TEST(test_start),
-		TEST(test_laid),
+		TEST(test_laid),        TEST(test_note),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

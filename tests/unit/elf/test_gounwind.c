@@ -164,6 +164,7 @@ static void test_names(void **state)
 		{ "runtime.cgocallback", SP(GO_FRAME + 8, LT_BP_LOST) },
 		{ "runtime.sigtramp", SP(GO_FRAME + 8, 0) },
 		{ "racecall", RULE_NONE },
+		{ "runtime.asmcgocall", LT_RULE(LT_CFA_SWITCH, 1, LT_BP_LOST, 8) },
 	};
 	static struct go_file made;
 	struct lt_unwind_table table;
@@ -176,6 +177,27 @@ static void test_names(void **state)
 		assert_int_equal(build(&made, &table), 0);
 		assert_int_equal(lt_unwind_table_rule(&table, FUNCTION(GO_SWITCH) + 0x20),
 				 names[i].rule);
+		lt_unwind_table_free(&table);
+	}
+}
+
+/* asmcgocall says itself where it came from: in one place until 1.21, and in another since. */
+static void test_note(void **state)
+{
+	static struct go_file made;
+	struct lt_unwind_table table;
+
+	for (unsigned int minor = 19; minor <= 23; minor++) {
+		go_make_file(&made, minor);
+		memcpy(made.bytes + GO_AT_RODATA + GO_TABLE - GO_RODATA + made.table.names + 1 +
+			       sizeof("main.main"),
+		       "runtime.asmcgocall", sizeof("runtime.asmcgocall"));
+		if (minor > 20)
+			put_code(&made, GO_SWITCH * GO_FUNCTION_SIZE, "\x55", 1);
+		assert_int_equal(build(&made, &table), 0);
+		assert_int_equal(lt_unwind_table_rule(&table, FUNCTION(GO_SWITCH) + 0x20),
+				 LT_RULE(LT_CFA_SWITCH, minor < 22 ? 6 : 1,
+					 minor < 21 ? LT_BP_LOST : BP_AT_16, minor < 21 ? 8 : 16));
 		lt_unwind_table_free(&table);
 	}
 }
@@ -304,11 +326,17 @@ static void test_no_go(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_prologues),       cmocka_unit_test(test_push),
-		cmocka_unit_test(test_empty_frame),     cmocka_unit_test(test_flags),
-		cmocka_unit_test(test_push_and_switch), cmocka_unit_test(test_names),
-		cmocka_unit_test(test_odd_delta),       cmocka_unit_test(test_c_code),
-		cmocka_unit_test(test_no_go),           cmocka_unit_test(test_laid),
+		cmocka_unit_test(test_prologues),
+		cmocka_unit_test(test_push),
+		cmocka_unit_test(test_empty_frame),
+		cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_push_and_switch),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_odd_delta),
+		cmocka_unit_test(test_c_code),
+		cmocka_unit_test(test_no_go),
+		cmocka_unit_test(test_laid),
+		cmocka_unit_test(test_note),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
