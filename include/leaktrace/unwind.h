@@ -38,9 +38,9 @@ enum lt_cfa {
 	LT_CFA_UNSUPPORTED = 8, /* CFI beyond these forms */
 	LT_CFA_NO_CODE = 9,     /* not in a table: the address is in no executable mapping */
 	LT_CFA_PENDING = 10,    /* not in a table: mapped, but its table is not there yet */
-	LT_CFA_START = 11,      /* the next address was laid there, not pushed by a call: RSP + offset; 0
+	LT_CFA_START = 11, /* the next address was laid there, not pushed by a call: RSP + offset; 0
 				   (not in a table): a stack begins here */
-	LT_CFA_SWITCH = 12,     /* RBP + offset, on whatever stack: Go code that changes stacks; with a
+	LT_CFA_SWITCH = 12, /* RBP + offset, on whatever stack: Go code that changes stacks; with a
 				   register n, what asmcgocall noted at RSP + 8 * (n - 1), + offset */
 };
 

@@ -48,7 +48,7 @@ class Cgo(TestCase):
         names = [frame.get("func", frame.get("mark")) for frame in site["frames"]]
         made = names.index("created by")
         self.assertTrue(names[0].startswith("_cgo_"), names)
-        self.assertIn("runtime.asmcgocall", names)
+        self.assertEqual(names[1:3], ["runtime.asmcgocall", "runtime.cgocall"])
         self.assertEqual([name for name in names[:made] if name.startswith("main.")
                           and "_cgo_" not in name and "_Cfunc_" not in name], expected, names)
         self.assertEqual(names[made - 1], "runtime.goexit")

@@ -38,7 +38,7 @@ struct lt_gowalk {
 struct group {
 	uint64_t words[LT_MAX_FRAMES];
 	uint16_t count, end;
-	uint64_t stack_id;
+	uint64_t stack_id; /* hash of the words so far, until all are there */
 };
 
 int lt_gowalk_new(struct lt_gowalk **result, struct lt_go_program *program, bool probed)
@@ -138,10 +138,12 @@ int lt_gowalk_note(struct lt_gowalk *walk, const struct lt_event *event)
 
 static void add_word(struct group *group, uint64_t word)
 {
-	if (group->count < LT_MAX_FRAMES)
-		group->words[group->count++] = word;
-	else
+	if (group->count >= LT_MAX_FRAMES) {
 		group->end = LT_STACK_LIMIT;
+		return;
+	}
+	group->words[group->count++] = word;
+	group->stack_id = lt_fnv1a(group->stack_id, &word, sizeof(word));
 }
 
 /* Who made it: as the probes saw it, else the one address that the runtime keeps. */
@@ -178,6 +180,7 @@ static void make_group(struct group *group, const struct lt_target *target,
 
 	group->count = 0;
 	group->end = LT_STACK_COMPLETE;
+	group->stack_id = LT_FNV_SEED;
 	add_word(group, goroutine->mark);
 	if (!has_place(goroutine, stack) && goroutine->start_pc)
 		add_word(group, goroutine->start_pc + 1); /* as a return address */
@@ -189,8 +192,7 @@ static void make_group(struct group *group, const struct lt_target *target,
 		add_word(group, stack->frames[i]);
 	}
 	add_creation(group, target, birth, goroutine);
-	group->stack_id = lt_mix64(
-		lt_fnv1a(LT_FNV_SEED, group->words, group->count * sizeof(group->words[0])));
+	group->stack_id = lt_mix64(group->stack_id);
 }
 
 static struct lt_event event_of(const struct lt_target *target, enum lt_event_type type)
