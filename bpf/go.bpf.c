@@ -214,7 +214,9 @@ int go_create(struct pt_regs *ctx)
 		return 0;
 	key.process = telling.thread->process;
 	go = bpf_map_lookup_elem(&lt_go_layouts, &key.process);
-	birth.goid = go ? user_word(ctx->rbx + go->g_goid) : 0;
+	if (!go)
+		return 0; /* it has executed something, and these are probes of what it was */
+	birth.goid = user_word(ctx->rbx + go->g_goid);
 	if (!birth.goid) {
 		count(LT_COUNTER_RETURN_FAULT);
 		return 0;
@@ -303,12 +305,6 @@ SEC("uprobe")
 int go_body_close(struct pt_regs *ctx)
 {
 	return release(ctx, LT_KIND_HTTP_BODY, ctx->rax);
-}
-
-SEC("uprobe")
-int go_ticker(struct pt_regs *ctx)
-{
-	return acquire(ctx, INSIDE, LT_KIND_TICKER, ctx->rax);
 }
 
 #define TIMER_PERIOD 16 /* in struct runtimeTimer, time/sleep.go */

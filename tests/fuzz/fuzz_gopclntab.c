@@ -77,7 +77,6 @@ static void check(const struct go_bytes *bytes, const struct go_bytes *funcdata,
 		.bytes = table_copy + 1, /* not aligned */
 		.size = bytes->len,
 		.text = GO_TEXT,
-		.text_end = GO_TEXT + GO_FUNCTIONS * GO_FUNCTION_SIZE,
 		.funcdata = funcdata_copy + 1,
 		.funcdata_size = funcdata->len,
 		.funcdata_address = GO_FUNCDATA,

@@ -440,6 +440,7 @@ static inline int mount_of(const char *type)
 /* A map, a program, and the map by a name in a file system that nobody else sees. */
 static inline void tools_bpf(struct tools *t)
 {
+	static const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 	static const struct bpf_insn nothing[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
 		{ .code = BPF_JMP | BPF_EXIT },
@@ -453,6 +454,8 @@ static inline void tools_bpf(struct tools *t)
 	t->program.insn_cnt = 2;
 	t->program.insns = (uintptr_t)nothing;
 	t->program.license = (uintptr_t) "GPL";
+	/* Before 5.11 maps count as locked memory of the user, whose they may be, until they are freed. */
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	t->bpf_map = (int)syscall(SYS_bpf, BPF_MAP_CREATE, &t->map, sizeof(t->map));
 	program = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &t->program, sizeof(t->program));
 	MUST(t->bpf_map >= 0 && program >= 0);

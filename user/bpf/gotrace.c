@@ -27,7 +27,6 @@ static const struct step {
 	{ LT_GO_PROBE_SPAN_FREE, 0 },
 	{ LT_GO_PROBE_CREATE, 0 },
 	{ LT_GO_PROBE_BODY, BIT(BODY_IDLE) | BIT(BODY_CLOSE) },
-	{ LT_GO_PROBE_TICKER, BIT(TICKER_STOP) },
 	{ LT_GO_PROBE_TIMER_START, BIT(TICKER_STOP) },
 	{ LT_GO_PROBE_CONTEXT, BIT(CANCEL) },
 	{ LT_GO_PROBE_SPAN, BIT(SPAN_FREE) },
@@ -83,15 +82,21 @@ static int attach_multi(struct lt_gotrace *trace, const struct bpf_program *prog
 		.pid = pid,
 	};
 	int *links = reallocarray(trace->multi_links, trace->multi_count + 1, sizeof(*links));
+	uint32_t *pids = links ? reallocarray(trace->multi_pids, trace->multi_count + 1,
+					      sizeof(*pids))
+			       : NULL;
 	int fd;
 
-	if (!links)
+	if (links)
+		trace->multi_links = links;
+	if (!pids)
 		return -ENOMEM;
-	trace->multi_links = links;
+	trace->multi_pids = pids;
 	fd = lt_uprobe_multi_attach(&request);
 	if (fd < 0)
 		return fd;
-	links[trace->multi_count++] = fd;
+	links[trace->multi_count] = fd;
+	pids[trace->multi_count++] = pid;
 	return 0;
 }
 
@@ -101,17 +106,23 @@ static int attach_perf(struct lt_gotrace *trace, const struct bpf_program *progr
 	LIBBPF_OPTS(bpf_uprobe_opts, options);
 	struct bpf_link **links = reallocarray(trace->links, trace->link_count + count,
 					       sizeof(struct bpf_link *));
+	uint32_t *pids = links ? reallocarray(trace->link_pids, trace->link_count + count,
+					      sizeof(*pids))
+			       : NULL;
 
-	if (!links)
+	if (links)
+		trace->links = links;
+	if (!pids)
 		return -ENOMEM;
-	trace->links = links;
+	trace->link_pids = pids;
 	for (size_t i = 0; i < count; i++) {
 		struct bpf_link *link = bpf_program__attach_uprobe_opts(program, (pid_t)pid, path,
 									offsets[i], &options);
 
 		if (!link)
 			return -errno;
-		links[trace->link_count++] = link;
+		links[trace->link_count] = link;
+		pids[trace->link_count++] = pid;
 	}
 	return 0;
 }
@@ -146,13 +157,41 @@ int lt_gotrace_attach(struct lt_gotrace *trace, const struct bpf_object *object,
 	return err;
 }
 
+void lt_gotrace_leave(struct lt_gotrace *trace, uint32_t pid)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < trace->multi_count; i++) {
+		if (trace->multi_pids[i] == pid) {
+			close(trace->multi_links[i]);
+			continue;
+		}
+		trace->multi_links[kept] = trace->multi_links[i];
+		trace->multi_pids[kept++] = trace->multi_pids[i];
+	}
+	trace->multi_count = kept;
+	kept = 0;
+	for (size_t i = 0; i < trace->link_count; i++) {
+		if (trace->link_pids[i] == pid) {
+			bpf_link__destroy(trace->links[i]);
+			continue;
+		}
+		trace->links[kept] = trace->links[i];
+		trace->link_pids[kept++] = trace->link_pids[i];
+	}
+	trace->link_count = kept;
+}
+
 void lt_gotrace_close(struct lt_gotrace *trace)
 {
 	lt_close_all(trace->multi_links, trace->multi_count);
 	for (size_t i = 0; i < trace->link_count; i++)
 		bpf_link__destroy(trace->links[i]);
 	free(trace->multi_links);
+	free(trace->multi_pids);
 	free(trace->links);
+	free(trace->link_pids);
+	trace->multi_pids = trace->link_pids = NULL;
 	trace->multi_links = NULL;
 	trace->links = NULL;
 	trace->multi_count = trace->link_count = 0;

@@ -26,8 +26,10 @@ struct lt_go_plan {
 
 struct lt_gotrace {       /* all zero: none */
 	int *multi_links; /* uprobe_multi link fds */
+	uint32_t *multi_pids;
 	size_t multi_count;
 	struct bpf_link **links; /* perf uprobes */
+	uint32_t *link_pids;
 	size_t link_count;
 	bool uprobe_multi;
 };
@@ -41,6 +43,8 @@ void lt_gotrace_choose(struct lt_gotrace *trace, struct bpf_object *object,
  */
 int lt_gotrace_attach(struct lt_gotrace *trace, const struct bpf_object *object, uint32_t pid,
 		      const struct lt_go_plan *plan);
+/* Of one process, which has ended or executed something: its probes would go on. */
+void lt_gotrace_leave(struct lt_gotrace *trace, uint32_t pid);
 void lt_gotrace_close(struct lt_gotrace *trace);
 
 #endif

@@ -454,11 +454,19 @@ int lt_tracer_attach_go(struct lt_tracer *tracer, const struct lt_process *proce
 	__atomic_fetch_add(&tracer->bpf->bss->lt_spaces_round, 1, __ATOMIC_RELEASE);
 	if (!err)
 		err = lt_gotrace_attach(&tracer->go, tracer->bpf->obj, pid, plan);
-	if (err)
+	if (err) {
+		/* Half of them would tell half the truth. */
+		lt_gotrace_leave(&tracer->go, pid);
 		lt_buf_printf(error, "Go probes cannot be attached to pid %u: %s%s", pid,
 			      strerror(-err),
 			      err == -EPERM || err == -EACCES ? ": run as root" : "");
+	}
 	return err;
+}
+
+void lt_tracer_leave_go(struct lt_tracer *tracer, uint32_t pid)
+{
+	lt_gotrace_leave(&tracer->go, pid);
 }
 
 void lt_tracer_activate(struct lt_tracer *tracer)

@@ -47,6 +47,8 @@ int lt_tracer_attach(struct lt_tracer *tracer, const struct lt_process *process,
  */
 int lt_tracer_attach_go(struct lt_tracer *tracer, const struct lt_process *process, uint32_t number,
 			const struct lt_go_plan *plan, struct lt_buf *error);
+/* The process of this pid has ended or become another program: its Go probes go. */
+void lt_tracer_leave_go(struct lt_tracer *tracer, uint32_t pid);
 void lt_tracer_activate(struct lt_tracer *tracer);
 /*
  * Closes the gate and takes every probe away; when it returns, no program runs any more and every

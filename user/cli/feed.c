@@ -197,9 +197,14 @@ int lt_feed_receive(void *context, const struct lt_event *event)
 	struct lt_target *target = event->kind == LT_KIND_GOROUTINE
 					   ? lt_targets_find(session, event->tgid)
 					   : NULL;
-	int err = target ? lt_golang_note(target, event) : 0;
+	struct lt_event made = { 0 };
+	int err = target ? lt_golang_note(target, event, &made) : 0;
 
-	return err ? (err < 0 ? err : 0) : lt_feed_emit(session, event);
+	if (err)
+		return err < 0 ? err : 0;
+	if (made.type)
+		err = lt_feed_emit(session, &made);
+	return err ? err : lt_feed_emit(session, event);
 }
 
 int lt_feed_drain(const struct lt_session *session)

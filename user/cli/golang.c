@@ -35,7 +35,6 @@ struct lt_golang {
 	struct lt_gowalk *walk;
 	struct told *told;
 	uint32_t heap; /* enum lt_runtime_heap */
-	uint64_t old_rate;
 	bool rate_written;
 	unsigned int changes; /* lt_modules_changes() at the latest look for plugins */
 	unsigned int tries;
@@ -43,17 +42,22 @@ struct lt_golang {
 	uint64_t looked_ns, cost_ns;
 };
 
+void lt_golang_recognise(struct lt_target *target)
+{
+	struct lt_maps maps = { 0 };
+
+	target->is_go = target->opened && lt_maps_read(&target->process, &maps) == 0 &&
+			lt_go_present(&target->process, &maps);
+	lt_maps_free(&maps);
+}
+
 bool lt_golang_only(struct lt_session *session)
 {
 	bool only = session->targets;
 
 	for (struct lt_target *target = session->targets; target; target = target->hh.next) {
-		struct lt_maps maps = { 0 };
-
-		target->is_go = lt_maps_read(&target->process, &maps) == 0 &&
-				lt_go_present(&target->process, &maps);
+		lt_golang_recognise(target);
 		only = only && target->is_go;
-		lt_maps_free(&maps);
 	}
 	return only;
 }
@@ -90,7 +94,7 @@ static void find_heap(const struct lt_session *session, struct lt_target *target
 	if (state != LT_GO_HEAP_OFF)
 		return;
 	if (session->options->go_enable_profile) {
-		int err = lt_go_heap_set_rate(golang->program, PROFILE_RATE, &golang->old_rate);
+		int err = lt_go_heap_set_rate(golang->program, 0, PROFILE_RATE);
 
 		if (err)
 			lt_warn("the heap profile of pid %u cannot be switched on: %s", target->pid,
@@ -287,8 +291,8 @@ static int look_at(struct lt_session *session, struct lt_target *target)
 
 static bool lives(const struct lt_target *target)
 {
-	return target->opened && !target->ended && !target->told_end && target->pipeline &&
-	       target->image;
+	return target->is_go && target->opened && !target->ended && !target->told_end &&
+	       target->pipeline && target->image;
 }
 
 static bool is_due(const struct lt_target *target)
@@ -304,9 +308,8 @@ int lt_golang_take(struct lt_session *session, bool all)
 {
 	int err = 0;
 
-	if (session->detached ||
-	    (!watches(session, LT_KIND_GOROUTINE) && !watches(session, LT_KIND_GO_HEAP)))
-		return 0;
+	if (session->detached && !all)
+		return 0; /* the last look was taken */
 	for (struct lt_target *target = session->targets; target && !err;
 	     target = target->hh.next) {
 		if (!lives(target) || (!all && !is_due(target)))
@@ -318,10 +321,11 @@ int lt_golang_take(struct lt_session *session, bool all)
 	return err;
 }
 
-int lt_golang_note(struct lt_target *target, const struct lt_event *event)
+int lt_golang_note(struct lt_target *target, const struct lt_event *event, struct lt_event *made)
 {
-	return target->golang && target->golang->walk ? lt_gowalk_note(target->golang->walk, event)
-						      : 0;
+	return target->golang && target->golang->walk
+		       ? lt_gowalk_note(target->golang->walk, event, made)
+		       : 0;
 }
 
 void lt_golang_describe(const struct lt_target *target, struct lt_buf *out)
@@ -330,16 +334,29 @@ void lt_golang_describe(const struct lt_target *target, struct lt_buf *out)
 		lt_buf_printf(out, ": %s, read from its memory", target->golang->program->version);
 }
 
-void lt_golang_leave(struct lt_target *target)
+/* The same process is another program by now. */
+static bool lives_on(const struct lt_session *session, const struct lt_target *ended)
+{
+	const struct lt_target *target = session->targets;
+
+	while (target && (target->pid != ended->pid || target->ended))
+		target = target->hh.next;
+	return target;
+}
+
+void lt_golang_leave(struct lt_session *session, struct lt_target *target)
 {
 	struct lt_golang *golang = target->golang;
 	struct told *told, *next;
-	uint64_t written;
 
 	if (!golang)
 		return;
-	if (golang->rate_written && !target->ended)
-		lt_go_heap_set_rate(golang->program, golang->old_rate, &written);
+	/* Not into another program; nor over what the program has chosen itself meanwhile. */
+	if (golang->rate_written && !target->ended &&
+	    lt_tracer_has_image(session->tracer, target->pid, target->number))
+		lt_go_heap_set_rate(golang->program, PROFILE_RATE, 0);
+	if (target->ended && !lives_on(session, target))
+		lt_tracer_leave_go(session->tracer, target->pid);
 	lt_gowalk_free(golang->walk);
 	lt_go_program_free(golang->program);
 	HASH_ITER(hh, golang->told, told, next) {

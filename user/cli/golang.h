@@ -10,6 +10,8 @@
 
 struct lt_golang; /* of one target */
 
+/* Is the target a Go program?  Sets is_go. */
+void lt_golang_recognise(struct lt_target *target);
 /* Looks which targets are Go programs.  True: all of them. */
 bool lt_golang_only(struct lt_session *session);
 /*
@@ -22,11 +24,11 @@ uint64_t lt_golang_kinds(const struct lt_options *options);
 
 /* At each report, and whenever a look is cheap. */
 int lt_golang_take(struct lt_session *session, bool all);
-/* An event of a goroutine that a probe told of passes by.  1: nobody else is to hear of it. */
-int lt_golang_note(struct lt_target *target, const struct lt_event *event);
+/* An event of a goroutine that a probe told of passes by: lt_gowalk_note() */
+int lt_golang_note(struct lt_target *target, const struct lt_event *event, struct lt_event *made);
 /* ": go1.22.12, read from its memory"; nothing of what is no Go program, or not understood. */
 void lt_golang_describe(const struct lt_target *target, struct lt_buf *out);
 /* Takes back what was written into the target, and forgets all of it. */
-void lt_golang_leave(struct lt_target *target);
+void lt_golang_leave(struct lt_session *session, struct lt_target *target);
 
 #endif

@@ -18,7 +18,7 @@ static const struct {
 } kinds[] = {
 	{ LT_KIND_GOROUTINE, BIT(CREATE) },
 	{ LT_KIND_HTTP_BODY, BIT(BODY) | BIT(BODY_IDLE) | BIT(BODY_CLOSE) },
-	{ LT_KIND_TICKER, BIT(TICKER) | BIT(TIMER_START) | BIT(TICKER_STOP) },
+	{ LT_KIND_TICKER, BIT(TIMER_START) | BIT(TICKER_STOP) },
 	{ LT_KIND_CONTEXT, BIT(CONTEXT) | BIT(CANCEL) },
 	{ LT_KIND_GO_HEAP, BIT(SPAN) | BIT(SPAN_FREE) },
 };
@@ -102,8 +102,11 @@ static uint32_t attach_module(struct lt_session *session, const struct lt_target
 		err = lt_tracer_attach_go(session->tracer, &target->process, target->number, plan,
 					  &error);
 	if (err) {
-		lt_warn("Go probes cannot be attached to pid %u: %s", target->pid,
-			error.data ? error.data : strerror(-err));
+		if (error.data)
+			lt_warn("%s", error.data);
+		else
+			lt_warn("Go probes cannot be attached to pid %u: %s", target->pid,
+				strerror(-err));
 		return 0;
 	}
 	for (size_t i = 0; i < sites->count; i++)
@@ -142,6 +145,8 @@ uint32_t lt_goprobes_attach(struct lt_session *session, const struct lt_target *
 	struct lt_go_plan plan = { .layout = layout_of(program) };
 	uint32_t attached = 0;
 
+	/* Those of the program that it was before an exec. */
+	lt_tracer_leave_go(session->tracer, target->pid);
 	for (size_t i = 0; i < program->module_count; i++) {
 		struct lt_go_sites sites = { 0 };
 

@@ -15,13 +15,13 @@ struct known {
 	uint64_t id, stack_id;
 };
 
-/* What the probe told of one: with which stack it was made; once it has ended, until the next walk. */
+/* What the probe told of one. */
 struct birth {
-	uint64_t id, stack_id;
-	bool ended;
-	bool runtime; /* one of the runtime's own, as a walk showed: no event tells of it any more */
-	uint64_t born_ns;
+	uint64_t id, stack_id, born_ns;
 	unsigned int walk; /* the latest that met it */
+	bool told;         /* its acquire is out */
+	bool ended;   /* so is its release; kept until the next walk, which may still know it */
+	bool runtime; /* one of the runtime's own: no event tells of it */
 	UT_hash_handle hh;
 };
 
@@ -31,6 +31,7 @@ struct lt_gowalk {
 	size_t known_count;
 	struct birth *births; /* by id */
 	unsigned int number;  /* of the walk under way */
+	bool draining;        /* what was read may be older than what is noted now */
 	bool probed;
 };
 
@@ -108,32 +109,71 @@ static bool is_known(const struct lt_gowalk *walk, uint64_t id)
 	       bsearch(&wanted, walk->known, walk->known_count, sizeof(*walk->known), compare_ids);
 }
 
-int lt_gowalk_note(struct lt_gowalk *walk, const struct lt_event *event)
+static struct birth *add_birth(struct lt_gowalk *walk, uint64_t id)
 {
-	bool made = event->type == LT_EVENT_ACQUIRE;
-	uint64_t id = made ? event->acquire.id : event->release.id;
-	struct birth *birth = find_birth(walk, id);
-	bool drop = !made && (birth ? birth->runtime : !is_known(walk, id));
+	struct birth *birth = calloc(1, sizeof(*birth));
 
-	if (!walk->probed || (!made && event->type != LT_EVENT_RELEASE))
-		return 0;
-	if (!birth) {
-		birth = calloc(1, sizeof(*birth));
-		if (!birth)
-			return -ENOMEM;
-		birth->id = id;
-		HASH_ADD(hh, walk->births, id, sizeof(birth->id), birth);
-		if (!birth->hh.tbl) {
-			free(birth);
-			return -ENOMEM;
-		}
+	if (!birth)
+		return NULL;
+	birth->id = id;
+	HASH_ADD(hh, walk->births, id, sizeof(birth->id), birth);
+	if (birth->hh.tbl)
+		return birth;
+	free(birth);
+	return NULL;
+}
+
+static int note_made(struct lt_gowalk *walk, const struct lt_event *event)
+{
+	struct birth *birth = find_birth(walk, event->acquire.id);
+
+	if (!birth)
+		birth = add_birth(walk, event->acquire.id);
+	if (!birth)
+		return -ENOMEM;
+	birth->stack_id = event->acquire.stack_id;
+	birth->born_ns = event->time_ns;
+	return 1;
+}
+
+static void make_acquire(const struct birth *birth, struct lt_event *acquire)
+{
+	acquire->type = LT_EVENT_ACQUIRE;
+	acquire->time_ns = birth->born_ns;
+	acquire->acquire = (struct lt_event_acquire){ birth->id, 1, birth->stack_id };
+}
+
+/* Those that nobody knew: iter.Pull makes some that the probe does not see. */
+static int note_ended(struct lt_gowalk *walk, const struct lt_event *event, struct lt_event *made)
+{
+	struct birth *birth = find_birth(walk, event->release.id);
+	bool known = is_known(walk, event->release.id), silent = birth && birth->runtime;
+
+	if (!birth && !known)
+		return 1;
+	if (!birth)
+		birth = add_birth(walk, event->release.id);
+	if (!birth)
+		return -ENOMEM;
+	if (!birth->told && !known && !silent) {
+		*made = *event;
+		make_acquire(birth, made);
 	}
-	if (made) {
-		birth->stack_id = event->acquire.stack_id;
-		birth->born_ns = event->time_ns;
+	birth->ended = true;
+	if (!known && !walk->draining) {
+		HASH_DEL(walk->births, birth);
+		free(birth);
 	}
-	birth->ended = !made;
-	return drop;
+	return silent;
+}
+
+int lt_gowalk_note(struct lt_gowalk *walk, const struct lt_event *event, struct lt_event *made)
+{
+	if (walk->probed && event->type == LT_EVENT_ACQUIRE)
+		return note_made(walk, event);
+	if (walk->probed && event->type == LT_EVENT_RELEASE)
+		return note_ended(walk, event, made);
+	return 0;
 }
 
 static void add_word(struct group *group, uint64_t word)
@@ -162,14 +202,19 @@ static void add_creation(struct group *group, const struct lt_target *target,
 	}
 }
 
+static bool is_full(const struct lt_go_stack *stack)
+{
+	return stack->frame_count >= LT_MAX_FRAMES;
+}
+
 /*
  * Where one that is about to run stands is chance, and would make ever new sites: like one that runs
- * it is known by what it began with.
+ * it is known by what it began with.  So is one whose stack does not hold up.
  */
 static bool has_place(const struct lt_goroutine *goroutine, const struct lt_go_stack *stack)
 {
-	return stack->frame_count && goroutine->mark != LT_MARK_RUNNABLE &&
-	       goroutine->mark != LT_MARK_RUNNING;
+	return stack->frame_count && (!stack->cut || is_full(stack)) &&
+	       goroutine->mark != LT_MARK_RUNNABLE && goroutine->mark != LT_MARK_RUNNING;
 }
 
 static void make_group(struct group *group, const struct lt_target *target,
@@ -218,11 +263,14 @@ static int tell_stack(struct lt_session *session, const struct lt_target *target
 	return lt_feed_emit(session, &event);
 }
 
+/* born_ns: since when it lives, at least; 0: since now. */
 static int tell_acquire(struct lt_session *session, const struct lt_target *target, uint64_t id,
-			uint64_t stack_id)
+			uint64_t stack_id, uint64_t born_ns)
 {
 	struct lt_event event = event_of(target, LT_EVENT_ACQUIRE);
 
+	if (born_ns && born_ns < event.time_ns)
+		event.time_ns = born_ns;
 	event.acquire = (struct lt_event_acquire){ id, 1, stack_id };
 	return lt_feed_emit(session, &event);
 }
@@ -250,24 +298,28 @@ static int tell_goroutine(struct lt_gowalk *walk, struct lt_session *session,
 			  const struct lt_goroutine *goroutine, const struct known *before,
 			  struct known *now)
 {
-	const struct birth *birth = walk->probed ? find_birth(walk, goroutine->id) : NULL;
-	uint64_t was = before ? before->stack_id : birth ? birth->stack_id : 0;
+	struct birth *birth = walk->probed ? find_birth(walk, goroutine->id) : NULL;
 	struct group group;
 	int err;
 
-	*now = (struct known){ goroutine->id, was };
+	*now = (struct known){ goroutine->id, before ? before->stack_id : 0 };
 	/* It moved while it was read: it is where it was, until it is seen again. */
-	if (goroutine->cut && was && goroutine->mark != LT_MARK_RUNNING)
+	if (before && goroutine->cut && goroutine->mark != LT_MARK_RUNNING &&
+	    !is_full(&all->stacks[goroutine->stack]))
 		return 0;
 	make_group(&group, target, all, goroutine, birth);
-	now->stack_id = group.stack_id;
-	if (was == group.stack_id)
+	if (now->stack_id == group.stack_id)
 		return 0;
+	now->stack_id = group.stack_id;
 	err = tell_stack(session, target, &group);
 	if (err)
 		return err;
-	return was ? tell_move(session, target, goroutine->id, group.stack_id)
-		   : tell_acquire(session, target, goroutine->id, group.stack_id);
+	if (before)
+		return tell_move(session, target, goroutine->id, group.stack_id);
+	if (birth)
+		birth->told = true;
+	return tell_acquire(session, target, goroutine->id, group.stack_id,
+			    birth ? birth->born_ns : goroutine->waits_since_ns);
 }
 
 /* It is in no walk any more; with the probe its end may have been told already. */
@@ -283,7 +335,7 @@ static int tell_gone(const struct lt_gowalk *walk, struct lt_session *session,
 	return tell_release(session, target, id);
 }
 
-/* Made before the walk began, and not met: it has ended, and nothing else told of that. */
+/* Made before the walk began, and never met: it has ended, and nothing else told of that. */
 static int tell_unmet(const struct lt_gowalk *walk, struct lt_session *session,
 		      const struct lt_target *target, uint64_t began_ns)
 {
@@ -293,35 +345,33 @@ static int tell_unmet(const struct lt_gowalk *walk, struct lt_session *session,
 		if (birth->ended || birth->walk == walk->number || birth->born_ns >= began_ns)
 			continue;
 		birth->ended = true;
-		if (!birth->runtime)
+		if (birth->runtime)
+			continue;
+		if (!birth->told)
+			err = tell_acquire(session, target, birth->id, birth->stack_id,
+					   birth->born_ns);
+		if (!err)
 			err = tell_release(session, target, birth->id);
 	}
 	return err;
 }
 
 /* False: it ended after it was read. */
-static bool meet(const struct lt_gowalk *walk, uint64_t id)
+static bool meet(const struct lt_gowalk *walk, const struct lt_goroutine *goroutine)
 {
-	struct birth *birth = walk->probed ? find_birth(walk, id) : NULL;
+	struct birth *birth = walk->probed ? find_birth(walk, goroutine->id) : NULL;
 
-	if (birth)
+	if (birth) {
 		birth->walk = walk->number;
+		birth->runtime = goroutine->runtime;
+	}
 	return !birth || !birth->ended;
 }
 
-/* A probe told of it before anybody knew that it is the runtime's. */
-static int disown(const struct lt_gowalk *walk, struct lt_session *session,
-		  const struct lt_target *target, uint64_t id)
-{
-	struct birth *birth = walk->probed ? find_birth(walk, id) : NULL;
-
-	if (!birth || birth->ended || birth->runtime)
-		return 0;
-	birth->runtime = true;
-	return tell_release(session, target, id);
-}
-
-/* Both are by ascending id. */
+/*
+ * Both are by ascending id.  Where some could not be read, those that are missing may be among these, and
+ * stay for the next walk to say.
+ */
 static int compare(struct lt_gowalk *walk, struct lt_session *session,
 		   const struct lt_target *target, const struct lt_goroutines *all,
 		   struct known *now, struct lt_gowalk_result *result)
@@ -330,32 +380,49 @@ static int compare(struct lt_gowalk *walk, struct lt_session *session,
 	size_t count = 0;
 	int err = 0;
 
-	for (size_t i = 0; i < all->count && !err; i++) {
-		const struct lt_goroutine *goroutine = &all->items[i];
+	for (size_t i = 0; (i < all->count || before < end) && !err;) {
+		const struct lt_goroutine *goroutine = i < all->count ? &all->items[i] : NULL;
 		const struct known *same = NULL;
-		bool lives = meet(walk, goroutine->id);
 
-		if (goroutine->runtime) {
-			result->runtime_goroutines++;
-			err = disown(walk, session, target, goroutine->id);
+		if (before < end && (!goroutine || before->id < goroutine->id)) {
+			if (result->unread)
+				now[count++] = *before;
+			else
+				err = tell_gone(walk, session, target, before->id);
+			before++;
 			continue;
 		}
-		while (before < end && before->id < goroutine->id && !err)
-			err = tell_gone(walk, session, target, (before++)->id);
+		i++;
 		if (before < end && before->id == goroutine->id)
 			same = before++;
-		if (!lives)
+		if (!meet(walk, goroutine))
 			continue;
-		result->goroutines++;
-		if (!err)
+		result->goroutines += !goroutine->runtime;
+		result->runtime_goroutines += goroutine->runtime;
+		if (!goroutine->runtime)
 			err = tell_goroutine(walk, session, target, all, goroutine, same,
 					     &now[count++]);
 	}
-	while (before < end && !err)
-		err = tell_gone(walk, session, target, (before++)->id);
 	free(walk->known);
 	walk->known = now;
 	walk->known_count = count;
+	return err;
+}
+
+static int tell_walk(struct lt_gowalk *walk, struct lt_session *session,
+		     const struct lt_target *target, const struct lt_goroutines *all,
+		     uint64_t began_ns, struct lt_gowalk_result *result)
+{
+	/* Those of the walk before may have to stay. */
+	struct known *now = calloc(all->count + walk->known_count + 1, sizeof(*now));
+	int err;
+
+	if (!now)
+		return -ENOMEM;
+	walk->number++;
+	err = compare(walk, session, target, all, now, result);
+	if (!err && !result->unread)
+		err = tell_unmet(walk, session, target, began_ns);
 	return err;
 }
 
@@ -364,24 +431,20 @@ int lt_gowalk_take(struct lt_gowalk *walk, struct lt_session *session, struct lt
 {
 	const struct lt_goroutines *all;
 	uint64_t began_ns = lt_feed_now();
-	struct known *now;
 	int err = lt_go_walk(walk->walker, &all);
 
-	if (err)
-		return err;
-	*result = (struct lt_gowalk_result){ .walk_ns = lt_feed_now() - began_ns,
-					     .unread = all->unsettled };
-	/* What the probes told of until now stands before what was read. */
-	err = walk->probed ? lt_feed_drain(session) : 0;
-	if (err)
-		return err;
-	now = calloc(all->count + 1, sizeof(*now));
-	if (!now)
-		return -ENOMEM;
-	walk->number++;
-	err = compare(walk, session, target, all, now, result);
+	if (!err) {
+		*result = (struct lt_gowalk_result){
+			.walk_ns = lt_feed_now() - began_ns,
+			.unread = all->unsettled + all->beyond,
+		};
+		/* What the probe told of until now stands before what was read. */
+		walk->draining = true;
+		err = walk->probed ? lt_feed_drain(session) : 0;
+		walk->draining = false;
+	}
 	if (!err)
-		err = tell_unmet(walk, session, target, began_ns);
+		err = tell_walk(walk, session, target, all, began_ns, result);
 	forget_births(walk, false);
 	return err;
 }

@@ -87,15 +87,25 @@ static int write_report(struct lt_session *session, int (*report)(struct lt_sess
 
 static int catch_signals(void)
 {
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	/* A terminal that is closed, too: what was written into a target is to be taken back. */
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART }, before;
 
-	sigaddset(&action.sa_mask, SIGINT);
-	sigaddset(&action.sa_mask, SIGTERM);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaddset(&action.sa_mask, numbers[i]);
 	signal(SIGPIPE, SIG_IGN);
 	signal_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (signal_event < 0 || sigaction(SIGINT, &action, NULL) ||
-	    sigaction(SIGTERM, &action, NULL))
+	if (signal_event < 0)
 		return -errno;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (sigaction(numbers[i], NULL, &before))
+			return -errno;
+		/* nohup */
+		if (numbers[i] == SIGHUP && before.sa_handler == SIG_IGN)
+			continue;
+		if (sigaction(numbers[i], &action, NULL))
+			return -errno;
+	}
 	return signal_event;
 }
 
@@ -226,10 +236,6 @@ static int finish(struct lt_session *session)
 	/* What it showed for the first time must be seen twice. */
 	if (!err)
 		err = lt_census_confirm(session);
-	if (!err)
-		err = lt_golang_take(session, true);
-	for (struct lt_target *target = session->targets; target; target = target->hh.next)
-		lt_golang_leave(target);
 	lt_tracer_detach(session->tracer);
 	session->detached = true;
 	for (struct lt_image *image = session->images; image && signals; image = image->next)
@@ -237,6 +243,11 @@ static int finish(struct lt_session *session)
 	if (!err)
 		err = drain_all(session);
 	look_for_ends(session);
+	/* After all events: what lives at the last look is what lives. */
+	if (!err)
+		err = lt_golang_take(session, true);
+	for (struct lt_target *target = session->targets; target; target = target->hh.next)
+		lt_golang_leave(session, target);
 	if (!err)
 		err = lt_targets_settle(session);
 	if (!err)

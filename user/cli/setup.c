@@ -76,11 +76,12 @@ int lt_setup_targets(struct lt_session *session)
 
 void lt_setup_kinds(struct lt_session *session)
 {
+	bool only = lt_golang_only(session);
+
 	if (session->chosen.kinds)
 		return;
 	session->kinds_by_target = true;
-	session->chosen.kinds = lt_golang_only(session) ? lt_golang_kinds(&session->chosen)
-							: lt_options_all_kinds();
+	session->chosen.kinds = only ? lt_golang_kinds(&session->chosen) : lt_options_all_kinds();
 }
 
 /* One without an allocator does not spoil the session for the others. */

@@ -166,7 +166,7 @@ static void let_go_of_image(struct lt_session *session, struct lt_target *target
 void lt_targets_drop(struct lt_session *session, struct lt_target *target)
 {
 	HASH_DEL(session->targets, target);
-	lt_golang_leave(target);
+	lt_golang_leave(session, target);
 	if (session->tracer)
 		lt_code_forget(lt_tracer_code(session->tracer), target->number);
 	let_go_of_image(session, target);
@@ -307,7 +307,8 @@ int lt_targets_plan(struct lt_session *session, struct lt_target *target, bool p
 	int err = lt_targets_look(session, target);
 
 	/* A process that has just been started has not mapped its C library yet. */
-	for (int tries = 1; patient && tries < STARTUP_TRIES && err == -ENOENT; tries++) {
+	for (int tries = 1; patient && !target->is_go && tries < STARTUP_TRIES && err == -ENOENT;
+	     tries++) {
 		nanosleep(&(struct timespec){ .tv_nsec = STARTUP_WAIT_NS }, NULL);
 		err = lt_targets_look(session, target);
 	}
@@ -325,7 +326,8 @@ int lt_targets_plan(struct lt_session *session, struct lt_target *target, bool p
 	if (session->options->explain)
 		return LT_EXIT_DONE;
 	tell_skips(plan_of(session, target));
-	if (err == -ENOENT) {
+	/* Go has an allocator of its own, and is seen without probes. */
+	if (err == -ENOENT && !target->is_go) {
 		_lt_buf_ struct lt_buf names = { 0 };
 
 		lt_family_names(&names);
@@ -400,7 +402,7 @@ int lt_targets_attach(struct lt_session *session, struct lt_target *target, stru
 
 bool lt_targets_ready(const struct lt_session *session, const struct lt_target *target)
 {
-	return target->attached.count || !wants_probes(session, target);
+	return target->attached.count || target->is_go || !wants_probes(session, target);
 }
 
 /* An allocator that is mapped later, or by another program: not worth the session if it fails. */
@@ -541,6 +543,7 @@ static int begin(struct lt_session *session, const struct lt_event *event, struc
 		return err && err != -E2BIG ? err : lt_feed_start(session, target, before);
 	}
 	/* What is gone already cannot be looked at: its events come without names. */
+	lt_golang_recognise(target);
 	err = target->opened ? lt_targets_add_image(session, target) : 0;
 	if (err == -ENOMEM)
 		return err;

@@ -10,11 +10,13 @@
 #include "elf/gosegments.h"
 #include "leaktrace/limits.h"
 
-#define MAX_TABLES    4         /* what looks like a pclntab but has no moduledata is passed over */
-#define MAX_NAMES     (1 << 20) /* bytes of section names */
-#define MODULE_BYTES  360       /* of moduledata, as far as it is read */
-#define BUILDINFO     "\xff Go buildinf:"
-#define BUILDINFO_LEN 14
+#define MAX_TABLES     4 /* what looks like a pclntab but has no moduledata is passed over */
+#define MAX_NAMES      (1 << 20) /* bytes of section names */
+#define MAX_CANDIDATES 4096      /* words that may begin a moduledata */
+#define MODULE_BYTES   360       /* of moduledata, as far as it is read */
+#define BUILDINFO_IN   (8 << 20) /* linkers put it in front of a segment */
+#define BUILDINFO      "\xff Go buildinf:"
+#define BUILDINFO_LEN  14
 
 struct lt_gofile {
 	struct lt_gosegments segments;
@@ -105,8 +107,8 @@ static int detect(const struct lt_gosegments *segments, struct hints *hints)
 	if (err)
 		return err;
 	if (!hints->sections) {
-		err = lt_gosegments_search(segments, PF_W, 16, BUILDINFO_LEN, is_buildinfo,
-					   &hints->buildinfo);
+		err = lt_gosegments_search(segments, PF_W, BUILDINFO_IN, 16, BUILDINFO_LEN,
+					   is_buildinfo, &hints->buildinfo);
 		if (err < 0)
 			return err;
 		hints->go = err == 1 || lt_gosegments_note(segments, "Go");
@@ -214,7 +216,7 @@ struct search {
 	const struct module_form *form;
 	uint64_t pclntab; /* wanted, then what there is to be tried */
 	uint64_t tables[MAX_TABLES];
-	size_t count;
+	size_t count, candidates;
 	bool too_large;
 };
 
@@ -228,7 +230,11 @@ static bool is_module(void *context, uint64_t address, const uint8_t *bytes)
 	uint8_t raw[MODULE_BYTES];
 	uint64_t skipped;
 
-	if (word(bytes, 0) != search->pclntab || !read_all(search->file, address, raw, sizeof(raw)))
+	if (word(bytes, 0) != search->pclntab)
+		return false;
+	if (++search->candidates > MAX_CANDIDATES)
+		return true;
+	if (!read_all(search->file, address, raw, sizeof(raw)))
 		return false;
 	module.text = span(raw, form->text);
 	code = lt_gosegments_at(&search->file->segments, module.text.start);
@@ -272,11 +278,12 @@ static bool is_table(void *context, uint64_t address, const uint8_t *bytes)
 	return search->count == MAX_TABLES;
 }
 
-/* 1: the module whose table is at that address is known; 0: there is none. */
+/* 1: the module whose table is at that address is known; 0: there is none; -ENOTSUP: too many may be. */
 static int try_table(struct search *search, uint64_t pclntab)
 {
 	struct lt_gofile *file = search->file;
 	uint8_t header[8];
+	int found;
 
 	if (!pclntab || !read_all(file, pclntab, header, sizeof(header)))
 		return 0;
@@ -284,7 +291,8 @@ static int try_table(struct search *search, uint64_t pclntab)
 	search->form = form_of(header);
 	if (!search->form)
 		return 0;
-	return lt_gosegments_search(&file->segments, PF_W, 8, 8, is_module, search);
+	found = lt_gosegments_search(&file->segments, PF_W, UINT64_MAX, 8, 8, is_module, search);
+	return search->candidates > MAX_CANDIDATES ? -ENOTSUP : found;
 }
 
 static int find_module(struct lt_gofile *file, const struct hints *hints, const char **reason)
@@ -292,8 +300,10 @@ static int find_module(struct lt_gofile *file, const struct hints *hints, const 
 	struct search search = { .file = file };
 	int found = try_table(&search, hints->pclntab);
 
+	*reason = "its function table (pclntab) was not found or is of an unknown form";
 	if (!found) {
-		found = lt_gosegments_search(&file->segments, 0, 8, 8, is_table, &search);
+		found = lt_gosegments_search(&file->segments, 0, UINT64_MAX, 8, 8, is_table,
+					     &search);
 		if (found > 0)
 			found = 0;
 	}
@@ -303,7 +313,6 @@ static int find_module(struct lt_gofile *file, const struct hints *hints, const 
 		return found;
 	if (search.too_large)
 		return -E2BIG;
-	*reason = "its function table (pclntab) was not found or is of an unknown form";
 	if (!found)
 		return -ENOTSUP;
 	*reason = "it was built by a Go older than 1.15";
@@ -353,7 +362,7 @@ static int load_funcdata(struct lt_gofile *file, struct lt_gopclntab_source *sou
 		end = module->pclntab;
 	err = load(file, start, end, &file->funcdata);
 	if (err)
-		return err == -EBADMSG ? 0 : err;
+		return err == -ENOMEM ? err : 0;
 	file->funcdata_size = end - start;
 	source->funcdata = file->funcdata;
 	source->funcdata_size = file->funcdata_size;
@@ -388,7 +397,6 @@ static int load_table(struct lt_gofile *file, const char **reason)
 	struct lt_gopclntab_source source = {
 		.size = module->pclntab_size,
 		.text = module->text.start,
-		.text_end = module->text.end,
 		.minor = file->info.minor,
 	};
 	int err = load(file, module->pclntab, module->pclntab + module->pclntab_size,

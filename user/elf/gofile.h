@@ -9,7 +9,6 @@
 #ifndef LT_ELF_GOFILE_H
 #define LT_ELF_GOFILE_H
 
-#include <libelf.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -6,7 +6,8 @@
 
 #include "leaktrace/limits.h"
 
-#define PCDATA_INLINE 2 /* abi.PCDATA_InlTreeIndex */
+#define PCDATA_INLINE 2         /* abi.PCDATA_InlTreeIndex */
+#define MAX_RUNS      (1 << 20) /* of one pc-value table */
 
 /*
  * What changed from magic to magic: runtime/symtab.go (pcHeader, functab, inlinedCall),
@@ -19,17 +20,17 @@ struct lt_gopclntab_form {
 	/* Of a pc in functab and in _func: 8: an address; 4: an offset from the text. */
 	uint8_t pc_bytes;
 	/* In struct _func, behind its pc; 0: no such field */
-	uint8_t cu, start_line, id;
+	uint8_t cu, id;
 	uint8_t inline_data; /* abi.FUNCDATA_InlTree */
 	/* In struct inlinedCall */
 	uint8_t call_bytes, call_id, call_name, call_parent;
 };
 
 static const struct lt_gopclntab_form forms[] = {
-	{ 0xfffffffb, 15, 0, 8, 0, 0, 28, 4, 20, 2, 12, 16 },
-	{ 0xfffffffa, 16, 24, 8, 28, 0, 32, 3, 20, 2, 12, 16 },
-	{ 0xfffffff0, 18, 32, 4, 28, 0, 32, 3, 20, 2, 12, 16 },
-	{ 0xfffffff1, 20, 32, 4, 28, 32, 36, 3, 16, 0, 4, 8 },
+	{ 0xfffffffb, 15, 0, 8, 0, 28, 4, 20, 2, 12, 16 },
+	{ 0xfffffffa, 16, 24, 8, 28, 32, 3, 20, 2, 12, 16 },
+	{ 0xfffffff0, 18, 32, 4, 28, 32, 3, 20, 2, 12, 16 },
+	{ 0xfffffff1, 20, 32, 4, 28, 36, 3, 16, 0, 4, 8 },
 };
 #define FORM_COUNT (sizeof(forms) / sizeof(forms[0]))
 
@@ -176,7 +177,6 @@ int lt_gopclntab_open(struct lt_gopclntab *result, const struct lt_gopclntab_sou
 	if (!table.form)
 		return -EBADMSG;
 	table.format = table.form->format;
-	table.quantum = header.quantum;
 	table.pointer_bytes = header.pointer_bytes;
 	table.function_count = header.function_count;
 	if (!read_parts(&table) || !lt_gopclntab_at(&table, 0, &first))
@@ -210,9 +210,7 @@ static bool read_function(const struct lt_gopclntab *table, uint64_t offset,
 		function->flags = old_flags[id[0]];
 	function->nfuncdata = id[ID_NFUNCDATA];
 	function->wrapper = id[0] && id[0] == table->wrapper_id;
-	function->start_line = 0;
-	return function->name && (!form->start_line ||
-				  get32(table, fields + form->start_line, &function->start_line));
+	return function->name != NULL;
 }
 
 bool lt_gopclntab_at(const struct lt_gopclntab *table, uint64_t index,
@@ -272,7 +270,7 @@ struct runs {
 	const uint8_t *at, *end;
 	uint64_t start, pc; /* of the run in hand */
 	uint64_t limit;     /* of the function */
-	unsigned int quantum;
+	unsigned int left;  /* runs */
 	uint32_t value;
 	bool begun;
 };
@@ -290,7 +288,7 @@ static bool begin_runs(const struct lt_gopclntab *table, const struct lt_go_func
 			       .start = function->entry,
 			       .pc = function->entry,
 			       .limit = function->end,
-			       .quantum = table->quantum,
+			       .left = MAX_RUNS,
 			       .value = UINT32_MAX };
 	return true;
 }
@@ -308,18 +306,18 @@ static bool get_varint(struct runs *runs, uint32_t *value)
 	return false;
 }
 
-/* runtime/symtab.go: step().  Each run is of one byte at least, so there are no more than bytes. */
+/* runtime/symtab.go: step(), with a quantum of 1 */
 static bool next_run(struct runs *runs)
 {
 	uint32_t value, length;
 
-	if (runs->pc >= runs->limit || !get_varint(runs, &value) || (!value && runs->begun) ||
-	    !get_varint(runs, &length) || !length)
+	if (runs->pc >= runs->limit || !runs->left-- || !get_varint(runs, &value) ||
+	    (!value && runs->begun) || !get_varint(runs, &length) || !length)
 		return false;
 	runs->begun = true;
 	runs->value += value & 1 ? ~(value >> 1) : value >> 1;
 	runs->start = runs->pc;
-	runs->pc += (uint64_t)length * runs->quantum;
+	runs->pc += length;
 	if (runs->pc > runs->limit)
 		runs->pc = runs->limit;
 	return true;

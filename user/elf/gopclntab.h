@@ -17,7 +17,7 @@
 struct lt_gopclntab_source { /* all borrowed for the life of the table */
 	const uint8_t *bytes;
 	size_t size;
-	uint64_t text, text_end; /* of the module: runtime.text, runtime.etext */
+	uint64_t text;           /* of the module: runtime.text */
 	const uint8_t *funcdata; /* the bytes from gofunc on; NULL: none, nothing is expanded */
 	size_t funcdata_size;
 	uint64_t funcdata_address; /* of the first of these bytes */
@@ -30,7 +30,7 @@ struct lt_gopclntab {
 	unsigned int format; /* 15, 16, 18 or 20: the first version with this magic (2 up to 15) */
 	uint64_t function_count;
 	uint64_t names, cus, files, pcs, functions; /* offsets of the parts in bytes */
-	unsigned int quantum, pointer_bytes;
+	unsigned int pointer_bytes;
 	uint8_t wrapper_id; /* FuncID of what the compiler makes; 0: no function has it */
 };
 
@@ -47,7 +47,6 @@ struct lt_go_function {
 	uint8_t flags;   /* LT_GO_FLAG_ */
 	bool wrapper;    /* made by the compiler: tracebacks leave it out */
 	uint32_t pcsp, pcfile, pcln, npcdata, nfuncdata;
-	uint32_t start_line; /* 0: not known (before 1.20) */
 };
 
 /* 0; -EBADMSG: no table, or not one that holds up. */

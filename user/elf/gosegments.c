@@ -11,12 +11,13 @@
 
 #define CHUNK           65536
 #define MAX_WINDOW      64
-#define MAX_RELOCATIONS (16u << 20)
-#define MAX_DYNAMIC     4096 /* entries */
+#define MAX_RELOCATIONS (4u << 20) /* large programs have some 100,000 */
+#define MAX_DYNAMIC     4096       /* entries */
 #define MAX_NOTES       64
 /* The kernel loads no file with more than 64 KiB of program headers (fs/binfmt_elf.c). */
 #define MAX_HEADERS (65536 / sizeof(Elf64_Phdr))
 #define MAX_BYTES   (4ULL << 30) /* of all segments: code models up to medium stay below 2 GiB */
+#define MAX_OVERLAP 4096         /* in the file: a page in which one ends and the next one begins */
 
 bool lt_gosegments_file(const struct lt_gosegments *segments, uint64_t offset, void *to, size_t len)
 {
@@ -33,10 +34,56 @@ static bool is_native(const Elf64_Ehdr *header)
 	       header->e_phentsize == sizeof(Elf64_Phdr);
 }
 
+/*
+ * Addresses ascend (System V ABI, Program Header), and no linker puts a byte into two segments: of a
+ * file that does, a search would read the same bytes again and again.
+ */
+static bool is_sound(const struct lt_gosegments *segments, const Elf64_Phdr *load)
+{
+	uint64_t size = load->p_filesz, last = 0;
+
+	if (segments->count)
+		last = segments->segments[segments->count - 1].address +
+		       segments->segments[segments->count - 1].file_size;
+	if (load->p_vaddr > UINT64_MAX - size || load->p_offset > INT64_MAX - size ||
+	    load->p_vaddr < last)
+		return false;
+	for (size_t i = 0; i < segments->count; i++) {
+		const struct lt_gosegment *other = &segments->segments[i];
+		uint64_t start = other->offset, end = start + other->file_size;
+
+		if (start < load->p_offset)
+			start = load->p_offset;
+		if (end > load->p_offset + size)
+			end = load->p_offset + size;
+		if (start < end && end - start > MAX_OVERLAP)
+			return false;
+	}
+	return true;
+}
+
+static int add_segments(struct lt_gosegments *segments)
+{
+	uint64_t left = MAX_BYTES;
+
+	for (size_t i = 0; i < segments->header.e_phnum; i++) {
+		const Elf64_Phdr *load = &segments->headers[i];
+
+		if (load->p_type != PT_LOAD)
+			continue;
+		if (load->p_filesz > left || !is_sound(segments, load))
+			return -ENODATA;
+		left -= load->p_filesz;
+		segments->segments[segments->count++] = (struct lt_gosegment){
+			load->p_vaddr, load->p_offset, load->p_filesz, load->p_flags
+		};
+	}
+	return 0;
+}
+
 int lt_gosegments_open(struct lt_gosegments *segments, int fd)
 {
 	Elf64_Ehdr *header = &segments->header;
-	uint64_t left = MAX_BYTES;
 	size_t bytes;
 
 	*segments = (struct lt_gosegments){ .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0) };
@@ -52,19 +99,7 @@ int lt_gosegments_open(struct lt_gosegments *segments, int fd)
 		return -ENOMEM;
 	if (!lt_gosegments_file(segments, header->e_phoff, segments->headers, bytes))
 		return -ENODATA;
-	for (size_t i = 0; i < header->e_phnum; i++) {
-		const Elf64_Phdr *load = &segments->headers[i];
-
-		if (load->p_type != PT_LOAD || load->p_filesz > left ||
-		    load->p_vaddr > UINT64_MAX - load->p_filesz ||
-		    load->p_offset > INT64_MAX - load->p_filesz)
-			continue;
-		left -= load->p_filesz;
-		segments->segments[segments->count++] = (struct lt_gosegment){
-			load->p_vaddr, load->p_offset, load->p_filesz, load->p_flags
-		};
-	}
-	return 0;
+	return add_segments(segments);
 }
 
 void lt_gosegments_close(struct lt_gosegments *segments)
@@ -135,11 +170,12 @@ long lt_gosegments_read(const struct lt_gosegments *segments, uint64_t address, 
 }
 
 static int search_segment(const struct lt_gosegments *segments, const struct lt_gosegment *segment,
-			  size_t step, size_t len, uint8_t *chunk,
+			  uint64_t most, size_t step, size_t len, uint8_t *chunk,
 			  bool (*visit)(void *context, uint64_t address, const uint8_t *bytes),
 			  void *context)
 {
-	uint64_t end = segment->address + segment->file_size, address;
+	uint64_t size = segment->file_size < most ? segment->file_size : most;
+	uint64_t end = segment->address + size, address;
 
 	if (segment->address > UINT64_MAX - step)
 		return 0;
@@ -156,8 +192,8 @@ static int search_segment(const struct lt_gosegments *segments, const struct lt_
 	return 0;
 }
 
-int lt_gosegments_search(const struct lt_gosegments *segments, uint32_t flags, size_t step,
-			 size_t len,
+int lt_gosegments_search(const struct lt_gosegments *segments, uint32_t flags, uint64_t most,
+			 size_t step, size_t len,
 			 bool (*visit)(void *context, uint64_t address, const uint8_t *bytes),
 			 void *context)
 {
@@ -168,8 +204,8 @@ int lt_gosegments_search(const struct lt_gosegments *segments, uint32_t flags, s
 		return -ENOMEM;
 	for (size_t i = 0; !found && i < segments->count; i++)
 		if ((segments->segments[i].flags & flags) == flags)
-			found = search_segment(segments, &segments->segments[i], step, len, chunk,
-					       visit, context);
+			found = search_segment(segments, &segments->segments[i], most, step, len,
+					       chunk, visit, context);
 	return found;
 }
 
@@ -231,13 +267,45 @@ static int by_address(const void *a, const void *b)
 	return x->address < y->address ? -1 : x->address > y->address;
 }
 
+static bool is_relative(const Elf64_Rela *rela)
+{
+	return ELF64_R_TYPE(rela->r_info) == R_X86_64_RELATIVE &&
+	       rela->r_offset <= UINT64_MAX - sizeof(uint64_t);
+}
+
+/* By address, one for each. */
+static int take_relative(struct lt_gosegments *segments, const Elf64_Rela *relas, size_t len)
+{
+	struct lt_gorelocation *made, *fitting;
+	size_t count = 0, kept = 0;
+
+	for (size_t i = 0; i < len; i++)
+		count += is_relative(&relas[i]);
+	if (!count)
+		return 0;
+	made = calloc(count, sizeof(*made));
+	if (!made)
+		return -ENOMEM;
+	for (size_t i = 0; i < len; i++)
+		if (is_relative(&relas[i]))
+			made[kept++] = (struct lt_gorelocation){ relas[i].r_offset,
+								 (uint64_t)relas[i].r_addend };
+	qsort(made, count, sizeof(*made), by_address);
+	kept = 1;
+	for (size_t i = 1; i < count; i++)
+		if (made[i].address != made[kept - 1].address)
+			made[kept++] = made[i];
+	fitting = reallocarray(made, kept, sizeof(*made));
+	segments->relocations = fitting ? fitting : made;
+	segments->relocation_count = kept;
+	return 0;
+}
+
 /* Those of DT_RELR have what they add to in place, which is all there is with bias 0. */
 int lt_gosegments_relocate(struct lt_gosegments *segments)
 {
 	_lt_free_ Elf64_Rela *relas = NULL;
-	struct lt_gorelocation *made;
 	struct rela_table table = { 0, 0 };
-	size_t count = 0;
 	long got;
 	int err = read_dynamic(segments, &table);
 	const struct lt_gosegment *segment = lt_gosegments_at(segments, table.address);
@@ -249,19 +317,10 @@ int lt_gosegments_relocate(struct lt_gosegments *segments)
 	if (table.bytes / sizeof(*relas) > MAX_RELOCATIONS)
 		return -E2BIG;
 	relas = malloc(table.bytes);
-	made = relas ? malloc(table.bytes) : NULL;
-	if (!made)
+	if (!relas)
 		return -ENOMEM;
 	got = lt_gosegments_read(segments, table.address, relas, table.bytes);
-	for (long i = 0; i < got / (long)sizeof(*relas); i++)
-		if (ELF64_R_TYPE(relas[i].r_info) == R_X86_64_RELATIVE &&
-		    relas[i].r_offset <= UINT64_MAX - sizeof(uint64_t))
-			made[count++] = (struct lt_gorelocation){ relas[i].r_offset,
-								  (uint64_t)relas[i].r_addend };
-	qsort(made, count, sizeof(*made), by_address);
-	segments->relocations = made;
-	segments->relocation_count = count;
-	return 0;
+	return take_relative(segments, relas, got > 0 ? (size_t)got / sizeof(*relas) : 0);
 }
 
 size_t lt_gosegments_memory(const struct lt_gosegments *segments)

@@ -27,11 +27,14 @@ struct lt_gosegments {
 	Elf64_Phdr *headers;           /* all of them; owned */
 	struct lt_gosegment *segments; /* owned */
 	size_t count;
-	struct lt_gorelocation *relocations; /* by address; owned */
+	struct lt_gorelocation *relocations; /* by address, which differ; owned */
 	size_t relocation_count;
 };
 
-/* Duplicates fd.  -ENODATA: no ELF file of this machine.  To be closed in any case. */
+/*
+ * Duplicates fd.  -ENODATA: no ELF file of this machine, or segments as no linker lays them out.  To be
+ * closed in any case.
+ */
 int lt_gosegments_open(struct lt_gosegments *segments, int fd);
 /* From now on what is read is relocated.  -E2BIG: more relocations than any program has. */
 int lt_gosegments_relocate(struct lt_gosegments *segments);
@@ -46,11 +49,11 @@ long lt_gosegments_read(const struct lt_gosegments *segments, uint64_t address, 
 bool lt_gosegments_file(const struct lt_gosegments *segments, uint64_t offset, void *to,
 			size_t len);
 /*
- * Calls visit with the len bytes at each address that is a multiple of step, in all segments that
- * have these flags, until it says true.  1: it did; 0: it did not; -ENOMEM.
+ * Calls visit with the len bytes at each address that is a multiple of step, in the first `most` bytes
+ * of all segments that have these flags, until it says true.  1: it did; 0: it did not; -ENOMEM.
  */
-int lt_gosegments_search(const struct lt_gosegments *segments, uint32_t flags, size_t step,
-			 size_t len,
+int lt_gosegments_search(const struct lt_gosegments *segments, uint32_t flags, uint64_t most,
+			 size_t step, size_t len,
 			 bool (*visit)(void *context, uint64_t address, const uint8_t *bytes),
 			 void *context);
 /* Whether there is a note by that author. */

@@ -319,26 +319,28 @@ static int merge(const struct lt_unwind_table *go, const struct lt_unwind_table 
 
 int lt_gounwind_build(int fd, struct lt_unwind_table *table)
 {
-	struct lt_unwind_table go, c;
+	struct lt_unwind_table go, c, both;
 	struct lt_gofile *file;
 	int err = lt_gofile_open(&file, fd, NULL);
 
-	/* Of a form that is not known: as if there were none. */
+	if (!err) {
+		err = build_go(file, &go);
+		lt_gofile_close(file);
+	}
+	/* What cannot be made of Go's tables is as if there were none: CFI may be there. */
 	if (err)
-		return err == -ENOTSUP ? -ENODATA : err;
-	err = build_go(file, &go);
-	lt_gofile_close(file);
-	if (err)
-		return err;
+		return err == -ENOMEM ? err : -ENODATA;
+	/* ... and the other way round. */
 	err = lt_ehframe_build(fd, &c);
-	if (err == -ENODATA) {
+	if (!err) {
+		err = merge(&go, &c, &both);
+		lt_unwind_table_free(&c);
+	}
+	if (err) {
 		*table = go;
 		return 0;
 	}
-	if (!err) {
-		err = merge(&go, &c, table);
-		lt_unwind_table_free(&c);
-	}
 	lt_unwind_table_free(&go);
-	return err;
+	*table = both;
+	return 0;
 }

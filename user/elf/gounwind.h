@@ -13,8 +13,8 @@
 #include "elf/gofile.h"
 
 /*
- * The table of a whole file: lt_ehframe_build() of it, if it has CFI, with Go's functions put in.
- * As that one; -ENODATA also if there is no Go in the file.
+ * The table of a whole file: lt_ehframe_build() of it, if that can be made, with Go's functions put
+ * in.  -ENODATA: there is no Go in the file, or no table can be made of it; -ENOMEM.
  */
 int lt_gounwind_build(int fd, struct lt_unwind_table *table);
 

@@ -13,6 +13,8 @@
 #define MAX_SPAN_BYTES (256ULL << 20) /* of variables that are looked at */
 #define MAX_CANDIDATES (1u << 17)     /* that are asked for their elements: one or two calls each */
 #define TRIED          16             /* elements of a candidate that must hold up */
+#define USER_END       (1ULL << 47)   /* TASK_SIZE_MAX, arch/x86/include/asm/page_64_types.h */
+#define SEARCHES       3              /* before goroutines that do not hold up are believed */
 
 struct search {
 	const struct lt_go_program *program;
@@ -30,7 +32,7 @@ bool lt_go_allgs_plausible(const struct lt_go_slice *slice)
 	/* Never shrinks: what is more than is looked at may still be right. */
 	return slice->data && slice->data % sizeof(uint64_t) == 0 && slice->len &&
 	       slice->len <= slice->cap && slice->cap <= 16ULL * LT_MAX_GOROUTINES &&
-	       slice->data < (1ULL << 47);
+	       slice->data < USER_END;
 }
 
 bool lt_go_allgs_element(const struct lt_go_program *program, const struct lt_go_g *g)
@@ -103,7 +105,7 @@ static void consider(struct search *search, const struct lt_go_slice *slice, uin
 	uint64_t elements[TRIED];
 
 	if (!lt_go_allgs_plausible(slice) ||
-	    !lies_in_data(search, slice->data, slice->len * sizeof(uint64_t)) ||
+	    !lies_in_data(search, slice->data, count * sizeof(uint64_t)) ||
 	    search->candidates == MAX_CANDIDATES)
 		return;
 	search->candidates++;
@@ -128,31 +130,30 @@ static int search_span(struct search *search, uint64_t start, uint64_t end)
 
 	if (!chunk)
 		return -ENOMEM;
+	if (end < start || end > USER_END)
+		return -EBADMSG;
 	start = (start + 7) & ~7ULL;
 	if (end > start && end - start > MAX_SPAN_BYTES)
 		end = start + MAX_SPAN_BYTES;
+	/* Below USER_END, so that start does not wrap. */
 	for (; start < end && end - start >= sizeof(struct lt_go_slice); start += step) {
 		size_t len = end - start < CHUNK_BYTES ? (size_t)(end - start) : CHUNK_BYTES;
 		int err = lt_remote_read(search->program->process->pid, start, chunk, len);
 
-		if (err == -EFAULT)
-			continue;
-		if (err)
+		if (err && err != -EFAULT)
 			return err;
-		for (size_t at = 0; at + sizeof(struct lt_go_slice) <= len; at += 8) {
+		for (size_t at = 0; !err && at + sizeof(struct lt_go_slice) <= len; at += 8) {
 			struct lt_go_slice slice;
 
 			memcpy(&slice, chunk + at, sizeof(slice));
 			consider(search, &slice, start + at);
 		}
-		if (end - start <= CHUNK_BYTES)
-			break;
 	}
 	return 0;
 }
 
-int lt_go_allgs_find(const struct lt_go_program *program, const struct lt_go_module *module,
-		     const struct lt_maps *maps, uint64_t *address)
+static int search_once(const struct lt_go_program *program, const struct lt_go_module *module,
+		       const struct lt_maps *maps, uint64_t *address)
 {
 	const struct lt_go_moduledata *data = &lt_gofile_info(module->file)->module;
 	_lt_free_ uint8_t *bytes = malloc((size_t)TRIED * program->layout->g_bytes);
@@ -173,4 +174,15 @@ int lt_go_allgs_find(const struct lt_go_program *program, const struct lt_go_mod
 		return -EAGAIN;
 	*address = search.address;
 	return 0;
+}
+
+int lt_go_allgs_find(const struct lt_go_program *program, const struct lt_go_module *module,
+		     const struct lt_maps *maps, uint64_t *address)
+{
+	int err = -EBADMSG;
+
+	/* A goroutine that changes while it is read does not hold up either. */
+	for (int searches = 0; err == -EBADMSG && searches < SEARCHES; searches++)
+		err = search_once(program, module, maps, address);
+	return err;
 }

@@ -1,9 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "go/batch.h"
 
+#include <time.h>
+
 #include "base/hash.h"
 
 _Static_assert(LT_MAX_GO_G_BYTES <= LT_GO_WINDOW, "structs fit where windows do");
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
+
+void lt_go_batch_allow(struct lt_go_batch *batch, uint64_t ns)
+{
+	batch->deadline_ns = now_ns() + ns;
+}
+
+bool lt_go_batch_late(const struct lt_go_batch *batch)
+{
+	return now_ns() >= batch->deadline_ns;
+}
 
 static struct lt_go_pc look_up(void *context, uint64_t pc)
 {
@@ -28,12 +48,6 @@ static size_t add_window(struct lt_go_batch *batch, size_t count, size_t look)
 	};
 	batch->of_piece[count] = (uint16_t)look;
 	return count + 1;
-}
-
-/* startpc is looked up here rather than in the table: there are few of them. */
-static bool starts_well(struct lt_go_batch *batch, const struct lt_go_g *g)
-{
-	return !g->startpc || (lt_go_pcs_get(batch->pcs, g->startpc).flags & LT_GO_PC_ENTRY);
 }
 
 /* One piece for structs that lie side by side: pages cost the kernel more than their bytes do. */
@@ -82,8 +96,8 @@ static int read_structs(struct lt_go_batch *batch, const uint64_t *addresses)
 		if (!bytes)
 			continue;
 		lt_go_g_decode(batch->program->layout, bytes, addresses[i], g);
-		look->valid = lt_go_g_plausible(g) && starts_well(batch, g) &&
-			      (g->goid || !lt_go_g_alive(g));
+		/* startpc does not count: it may lie in a plugin that could not be opened. */
+		look->valid = lt_go_g_plausible(g) && (g->goid || !lt_go_g_alive(g));
 		look->stopped = look->valid && lt_go_g_alive(g) && lt_go_g_stopped(g);
 		/* One that runs is what it is. */
 		look->settled = look->valid && !look->stopped;
@@ -99,6 +113,10 @@ static void begin(struct lt_go_batch *batch, struct lt_go_look *look)
 
 	look->unwind.lookup = look_up;
 	look->unwind.context = batch->pcs;
+	look->unwind.count = 0;
+	look->unwind.state = LT_GO_UNWIND_LOST;
+	if (lt_go_batch_late(batch))
+		return;
 	lt_go_unwind_begin(&look->unwind, syscall ? g->syscallpc : g->sched_pc,
 			   syscall ? g->syscallsp : g->sched_sp, g->stack_lo, g->stack_hi, syscall);
 }
@@ -125,7 +143,8 @@ static int unwind_all(struct lt_go_batch *batch)
 			const struct lt_remote_piece *piece = &batch->pieces[i];
 			struct lt_go_unwind *unwind = &batch->looks[batch->of_piece[i]].unwind;
 
-			if (piece->ok)
+			/* Look-ups take long in tables of a hostile file. */
+			if (piece->ok && !lt_go_batch_late(batch))
 				lt_go_unwind_continue(unwind, piece->address, piece->to,
 						      piece->len);
 			else

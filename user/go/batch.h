@@ -29,13 +29,17 @@ struct lt_go_batch {
 	struct lt_go_pcs *pcs;               /* borrowed */
 	struct lt_go_look looks[LT_GO_BATCH];
 	size_t count;
-	size_t calls; /* of process_vm_readv(), over all looks */
+	size_t calls;         /* of process_vm_readv(), over all looks */
+	uint64_t deadline_ns; /* CLOCK_MONOTONIC */
 	struct lt_remote_piece pieces[LT_GO_BATCH];
 	uint16_t of_piece[LT_GO_BATCH]; /* which look a piece is for */
 	uint16_t of_look[LT_GO_BATCH];  /* in which piece a look's struct is */
 	uint8_t bytes[LT_GO_BATCH * LT_GO_WINDOW];
 };
 
+/* From now on, over all looks: stacks that are not read by then are lost. */
+void lt_go_batch_allow(struct lt_go_batch *batch, uint64_t ns);
+bool lt_go_batch_late(const struct lt_go_batch *batch);
 /*
  * Fills looks for these addresses of struct g, best ascending, at most LT_GO_BATCH of them:
  * 0, -ESRCH, -EPERM.

@@ -11,6 +11,12 @@
 
 #define MAX_FRAMES (16U << 20) /* of all buckets together */
 #define TYPE_HEAP  1           /* runtime/mprof.go: memProfile */
+/*
+ * Of one insertion: the target chooses the hashes.  In a table that is at most half full, chance
+ * makes it less than 100 for LT_MAX_GO_BUCKETS.
+ */
+#define MAX_PROBES 256
+#define MAX_SUM    0x1p62 /* what it is made of may be anything: it is to fit into an integer */
 
 /* runtime/mprof.go: bucket; the same in all versions.  Stack and memRecord follow. */
 struct header {
@@ -48,48 +54,64 @@ double lt_go_sample_scale(uint64_t size, uint64_t rate)
 	return 1 / -expm1(-(double)size / (double)rate);
 }
 
+/* Where it is, or where it goes.  NULL: nowhere. */
 static struct slot *find_slot(const struct reading *reading, uint64_t hash, size_t depth)
 {
 	const struct lt_go_heap *heap = reading->heap;
 
-	for (size_t i = hash;; i++) {
-		struct slot *slot = &reading->slots[i & (reading->slot_count - 1)];
+	for (size_t i = 0; i < MAX_PROBES; i++) {
+		struct slot *slot = &reading->slots[(hash + i) & (reading->slot_count - 1)];
 		const struct lt_go_bucket *bucket;
 
 		if (!slot->bucket)
 			return slot;
 		bucket = &heap->buckets[slot->bucket - 1];
-		if (bucket->hash == hash && bucket->frame_count == depth &&
-		    !memcmp(heap->frames + slot->first, reading->stack, depth * sizeof(uint64_t)))
-			return slot;
+		if (bucket->hash != hash)
+			continue;
+		/* Chance does not make two stacks of one hash. */
+		if (bucket->frame_count != depth ||
+		    memcmp(heap->frames + slot->first, reading->stack, depth * sizeof(uint64_t)) !=
+			    0)
+			return NULL;
+		return slot;
 	}
+	return NULL;
 }
 
+/* NULL: there is none near. */
+static struct slot *free_slot(struct slot *slots, size_t count, uint64_t hash)
+{
+	for (size_t i = 0; i < MAX_PROBES; i++)
+		if (!slots[(hash + i) & (count - 1)].bucket)
+			return &slots[(hash + i) & (count - 1)];
+	return NULL;
+}
+
+/* -E2BIG: the hashes are made to meet. */
 static int grow_slots(struct reading *reading)
 {
-	struct slot *old = reading->slots;
-	size_t old_count = reading->slot_count;
+	size_t count = reading->slot_count ? 2 * reading->slot_count : 1024;
+	_lt_free_ struct slot *slots = NULL;
 
-	if (4 * reading->heap->count < 3 * old_count)
+	if (2 * reading->heap->count < reading->slot_count)
 		return 0;
-	reading->slot_count = old_count ? 2 * old_count : 1024;
-	reading->slots = calloc(reading->slot_count, sizeof(*reading->slots));
-	if (!reading->slots) {
-		reading->slots = old;
-		reading->slot_count = old_count;
+	slots = calloc(count, sizeof(*slots));
+	if (!slots)
 		return -ENOMEM;
-	}
-	for (size_t i = 0; i < old_count; i++) {
-		size_t at;
+	for (size_t i = 0; i < reading->slot_count; i++) {
+		const struct slot *old = &reading->slots[i];
+		struct slot *slot;
 
-		if (!old[i].bucket)
+		if (!old->bucket)
 			continue;
-		at = reading->heap->buckets[old[i].bucket - 1].hash;
-		while (reading->slots[at & (reading->slot_count - 1)].bucket)
-			at++;
-		reading->slots[at & (reading->slot_count - 1)] = old[i];
+		slot = free_slot(slots, count, reading->heap->buckets[old->bucket - 1].hash);
+		if (!slot)
+			return -E2BIG;
+		*slot = *old;
 	}
-	free(old);
+	free(reading->slots);
+	reading->slots = lt_take_ptr(slots);
+	reading->slot_count = count;
 	return 0;
 }
 
@@ -128,7 +150,7 @@ static int reserve_bucket(struct reading *reading, size_t depth)
 	return 0;
 }
 
-/* The bucket of reading->stack, made if it is new.  -E2BIG: no more frames are kept. */
+/* The bucket of reading->stack, made if it is new.  -E2BIG: no more of them are kept. */
 static int find_bucket(struct reading *reading, size_t depth, struct lt_go_bucket **bucket)
 {
 	struct lt_go_heap *heap = reading->heap;
@@ -139,6 +161,8 @@ static int find_bucket(struct reading *reading, size_t depth, struct lt_go_bucke
 	if (rc)
 		return rc;
 	slot = find_slot(reading, hash, depth);
+	if (!slot)
+		return -E2BIG;
 	if (slot->bucket) {
 		*bucket = &heap->buckets[slot->bucket - 1];
 		return 0;
@@ -174,16 +198,19 @@ static struct cycle sum_cycles(const struct reading *reading, const uint64_t *re
 	return sum;
 }
 
+static void add_scaled(double *sum, uint64_t value, double scale)
+{
+	*sum = fmin(*sum + (double)value * scale, MAX_SUM);
+}
+
 static void add_cycle(struct lt_go_bucket *bucket, const struct cycle *cycle, double scale)
 {
 	bucket->sampled_allocs += cycle->allocs;
 	bucket->sampled_frees += cycle->frees;
-	bucket->sampled_alloc_bytes += cycle->alloc_bytes;
-	bucket->sampled_free_bytes += cycle->free_bytes;
-	bucket->allocs += (double)cycle->allocs * scale;
-	bucket->frees += (double)cycle->frees * scale;
-	bucket->alloc_bytes += (double)cycle->alloc_bytes * scale;
-	bucket->free_bytes += (double)cycle->free_bytes * scale;
+	add_scaled(&bucket->allocs, cycle->allocs, scale);
+	add_scaled(&bucket->frees, cycle->frees, scale);
+	add_scaled(&bucket->alloc_bytes, cycle->alloc_bytes, scale);
+	add_scaled(&bucket->free_bytes, cycle->free_bytes, scale);
 }
 
 /* 0, *next is the address of the next one; -EBADMSG: that is no bucket; -E2BIG; -ENOMEM */
@@ -247,7 +274,7 @@ static int read_once(const struct lt_go_bucket_list *list, bool all_cycles, bool
 		     struct lt_go_heap *heap)
 {
 	_lt_free_ struct reading *reading = calloc(1, sizeof(*reading));
-	struct lt_go_heap result = { .rate = list->rate, .unpublished = all_cycles };
+	struct lt_go_heap result = { .rate = list->rate };
 	int rc;
 
 	if (!reading)
@@ -270,6 +297,11 @@ static int read_once(const struct lt_go_bucket_list *list, bool all_cycles, bool
 	return 0;
 }
 
+/*
+ * While no collection has published anything yet: all that was counted so far, as
+ * runtime.MemProfile() tells it.  What is published first is as of an earlier moment, so counts can
+ * be smaller at the next look.
+ */
 int lt_go_buckets_read(const struct lt_go_bucket_list *list, struct lt_go_heap *heap)
 {
 	struct lt_go_heap result;

@@ -15,6 +15,9 @@
 #define TRIES 4 /* looks at a goroutine that moves */
 /* In a program that does not lie all are valid; each that is not costs a system call. */
 #define MAX_INVALID 1024
+/* A goroutine takes a few microseconds; one of memory that lies takes whatever it can. */
+#define BUDGET_NS               250000000ULL
+#define BUDGET_NS_PER_GOROUTINE 20000ULL
 
 struct lt_go_walker {
 	struct lt_go_program *program; /* borrowed */
@@ -174,8 +177,6 @@ static int take(struct lt_go_walker *walker, const struct lt_go_look *look)
 	const struct lt_go_g *g = &look->g;
 	struct lt_goroutine item = {
 		.id = g->goid,
-		.parent = g->parent,
-		.address = g->address,
 		.created_pc = g->goid == 1 ? 0 : g->gopc,
 		.start_pc = g->startpc,
 		.waits_since_ns = waits(g->status) ? g->waitsince : 0,
@@ -192,6 +193,7 @@ static int look_at(struct lt_go_walker *walker, const uint64_t *addresses, size_
 {
 	int err = lt_go_batch_look(walker->batch, addresses, count);
 
+	last = last || lt_go_batch_late(walker->batch);
 	for (size_t i = 0; !err && i < count; i++) {
 		const struct lt_go_look *look = &walker->batch->looks[i];
 		bool lost = look->stopped && look->unwind.state == LT_GO_UNWIND_LOST;
@@ -202,8 +204,8 @@ static int look_at(struct lt_go_walker *walker, const uint64_t *addresses, size_
 		}
 		walker->valid++;
 		if (!lt_go_g_alive(&look->g))
-			walker->result.dead++;
-		else if (!last && (!look->settled || lost))
+			continue;
+		if (!last && (!look->settled || lost))
 			walker->unsettled[walker->unsettled_count++] = look->g.address;
 		else
 			err = take(walker, look);
@@ -218,6 +220,10 @@ static int look_at_all(struct lt_go_walker *walker, const uint64_t *addresses, s
 
 	walker->unsettled_count = 0;
 	for (size_t done = 0; !err && done < count; done += LT_GO_BATCH) {
+		if (lt_go_batch_late(walker->batch)) {
+			walker->result.beyond += count - done;
+			break;
+		}
 		err = look_at(walker, addresses + done,
 			      count - done < LT_GO_BATCH ? count - done : LT_GO_BATCH, last);
 		if (!err && walker->invalid > MAX_INVALID)
@@ -252,6 +258,18 @@ static int compare_addresses(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* Neighbours are read together.  None is there twice, except in memory that lies. */
+static size_t sort_addresses(uint64_t *addresses, size_t count)
+{
+	size_t kept = 0;
+
+	qsort(addresses, count, sizeof(*addresses), compare_addresses);
+	for (size_t i = 0; i < count; i++)
+		if (!kept || addresses[i] != addresses[kept - 1])
+			addresses[kept++] = addresses[i];
+	return kept;
+}
+
 static int walk(struct lt_go_walker *walker)
 {
 	size_t count = 0;
@@ -259,11 +277,11 @@ static int walk(struct lt_go_walker *walker)
 
 	if (!err)
 		err = read_addresses(walker, &count);
-	/* Those that lie side by side are read together. */
-	if (!err)
-		qsort(walker->addresses, count, sizeof(uint64_t), compare_addresses);
-	if (!err)
+	if (!err) {
+		count = sort_addresses(walker->addresses, count);
+		lt_go_batch_allow(walker->batch, BUDGET_NS + count * BUDGET_NS_PER_GOROUTINE);
 		err = look_at_all(walker, walker->addresses, count, false);
+	}
 	for (int tries = 2; !err && tries <= TRIES && walker->unsettled_count; tries++) {
 		uint64_t *again = walker->unsettled;
 
@@ -289,6 +307,7 @@ int lt_go_walk(struct lt_go_walker *walker, const struct lt_goroutines **result)
 		err = -EBADMSG;
 	if (err)
 		return err;
+	own->beyond += walker->invalid;
 	if (own->count)
 		sort(own);
 	lt_go_stackset_finish(&walker->stacks);

@@ -12,8 +12,6 @@
 
 struct lt_goroutine {
 	uint64_t id;         /* goid: never used again */
-	uint64_t parent;     /* goid of who made it; 0: not known (before 1.21) */
-	uint64_t address;    /* of its struct g */
 	uint64_t created_pc; /* gopc: return address in who made it; 0: the first one */
 	uint64_t start_pc;   /* of the function that it runs */
 	uint64_t
@@ -37,8 +35,7 @@ struct lt_goroutines {
 	size_t count;
 	struct lt_go_stack *stacks;
 	size_t stack_count;
-	size_t beyond;    /* not looked at: more than LT_MAX_GOROUTINES */
-	size_t dead;      /* that wait to be used again */
+	size_t beyond;    /* not read: beyond LT_MAX_GOROUTINES or the time, or does not hold up */
 	size_t unsettled; /* moved each time they were read: no stack; or it does not hold up: cut */
 	size_t calls;     /* of process_vm_readv() */
 };

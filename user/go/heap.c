@@ -75,7 +75,7 @@ static int read_list(const struct lt_go_program *program, uint64_t variable, siz
 
 	if (!rc)
 		rc = read_word(program, program->heap->rate, &list.rate);
-	if (!rc && !list.head)
+	if (!rc && (!list.head || list.rate > MAX_RATE))
 		rc = -ENOENT;
 	return rc ? rc : lt_go_buckets_read(&list, heap);
 }
@@ -159,27 +159,23 @@ int lt_go_heap_read(struct lt_go_program *program, struct lt_go_heap *heap)
 	return read_list(program, places->heads[0], LT_MAX_GO_BUCKETS, heap);
 }
 
-int lt_go_heap_set_rate(struct lt_go_program *program, uint64_t rate, uint64_t *old)
+int lt_go_heap_set_rate(struct lt_go_program *program, uint64_t expected, uint64_t rate)
 {
-	uint64_t before, after, address = program->heap ? program->heap->rate : 0;
+	uint64_t before, address = program->heap ? program->heap->rate : 0;
 	struct iovec from = { &rate, sizeof(rate) };
 	struct iovec to = { (void *)(uintptr_t)address, sizeof(rate) }; // NOLINT: the target's
 	int rc;
 
-	if (!address || rate > MAX_RATE)
+	if (!address || rate > MAX_RATE || address % sizeof(rate))
 		return address ? -EINVAL : -ENOENT;
+	if (lt_process_check(program->process))
+		return -ESRCH;
 	rc = read_word(program, address, &before);
 	if (rc)
 		return rc;
-	if (before > MAX_RATE)
-		return -ENOENT;
+	if (before != expected)
+		return -EEXIST;
 	if (process_vm_writev(program->process->pid, &from, 1, &to, 1, 0) != sizeof(rate))
 		return errno ? -errno : -EFAULT;
-	rc = read_word(program, address, &after);
-	if (rc)
-		return rc;
-	if (after != rate)
-		return -EIO;
-	*old = before;
 	return 0;
 }

@@ -16,8 +16,8 @@ struct lt_go_bucket {           /* one stack, all sizes of it together */
 	const uint64_t *frames; /* addresses in the process, leaf first; return addresses */
 	uint16_t frame_count;
 	/* As sampled: heap?debug=1 prints these ("active": allocated minus freed). */
-	uint64_t sampled_allocs, sampled_frees, sampled_alloc_bytes, sampled_free_bytes;
-	/* Scaled as pprof does, size by size (runtime/pprof/protomem.go: scaleHeapSample). */
+	uint64_t sampled_allocs, sampled_frees;
+	/* Scaled as pprof does, size by size (runtime/pprof/protomem.go: scaleHeapSample); < 2^63. */
 	double allocs, frees, alloc_bytes, free_bytes;
 };
 
@@ -27,12 +27,6 @@ struct lt_go_heap {
 	uint64_t *frames; /* of all buckets; owned */
 	uint64_t rate;    /* MemProfileRate; 0: the program samples nothing */
 	bool cut;         /* there are more: LT_MAX_GO_BUCKETS; or their list does not hold up */
-	/*
-	 * No collection has published anything yet: these are all that was counted so far, as
-	 * runtime.MemProfile() tells them.  What is published first is as of an earlier moment, so
-	 * counts can be smaller at the next look.
-	 */
-	bool unpublished;
 };
 
 /* Why there is no profile. */
@@ -59,10 +53,10 @@ int lt_go_heap_read(struct lt_go_program *program, struct lt_go_heap *heap);
 void lt_go_heap_free(struct lt_go_heap *heap);
 
 /*
- * Writes MemProfileRate into the process: what was not sampled before is from now on.  The one thing
- * that leaktrace ever writes into a target, at the user's word.  *old gets what was there, to be
- * put back.  -ENOENT: not found.
+ * Writes MemProfileRate into the process, if it is what is expected: what was not sampled before is from now
+ * on.  The one thing that leaktrace ever writes into a target, at the user's word, and puts back.
+ * -ENOENT: not found; -ESRCH: it is gone; -EEXIST: it is something else by now.
  */
-int lt_go_heap_set_rate(struct lt_go_program *program, uint64_t rate, uint64_t *old);
+int lt_go_heap_set_rate(struct lt_go_program *program, uint64_t expected, uint64_t rate);
 
 #endif

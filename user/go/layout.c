@@ -87,18 +87,17 @@ static const uint8_t waits_26[] = {
 
 #define NONE LT_GO_NONE
 /* What comes before sched is where it always was. */
-#define ROW(first, last, waits, bp, syscallsp, syscallpc, syscallbp, status, goid, waitsince,      \
-	    waitreason, seq, parent, gopc, startpc, waiting, labels, procid)                       \
+#define ROW(first, last, waits, bp, syscallsp, syscallpc, status, goid, waitsince, waitreason,     \
+	    seq, parent, gopc, startpc, labels, procid)                                            \
 	{                                                                                          \
 		.minor_first = (first), .minor_last = (last), .g_stack_lo = 0, .g_stack_hi = 8,    \
 		.g_m = 48, .g_sched_sp = 56, .g_sched_pc = 64, .g_sched_g = 72,                    \
 		.g_sched_bp = (bp), .g_syscallsp = (syscallsp), .g_syscallpc = (syscallpc),        \
-		.g_syscallbp = (syscallbp), .g_status = (status), .g_goid = (goid),                \
-		.g_waitsince = (waitsince), .g_waitreason = (waitreason), .g_tracking_seq = (seq), \
-		.g_parent_goid = (parent), .g_gopc = (gopc), .g_startpc = (startpc),               \
-		.g_waiting = (waiting), .g_labels = (labels), .g_bytes = (labels) + 8,             \
-		.m_procid = (procid), .m_curg = (procid) + 120, .wait_marks = (waits),             \
-		.wait_mark_count = sizeof(waits),                                                  \
+		.g_status = (status), .g_goid = (goid), .g_waitsince = (waitsince),                \
+		.g_waitreason = (waitreason), .g_tracking_seq = (seq), .g_parent_goid = (parent),  \
+		.g_gopc = (gopc), .g_startpc = (startpc), .g_labels = (labels),                    \
+		.g_bytes = (labels) + 8, .m_procid = (procid), .m_curg = (procid) + 120,           \
+		.wait_marks = (waits), .wait_mark_count = sizeof(waits),                           \
 	}
 
 /*
@@ -108,17 +107,17 @@ static const uint8_t waits_26[] = {
  */
 /* clang-format off */
 static const struct lt_go_layout layouts[] = {
-	/* versions, waits, bp, syscall sp pc bp, status, goid, since, reason, seq, parent, gopc, startpc,
-	 * waiting, labels, procid */
-	ROW(15, 15, waits_15, 104, 112, 120, NONE, 144, 152, 168, 176, NONE, NONE, 280, 296, 312, 344, 72),
-	ROW(19, 19, waits_15, 104, 112, 120, NONE, 144, 152, 168, 176,  189, NONE, 296, 312, 328, 360, 72),
-	ROW(20, 20, waits_20, 104, 112, 120, NONE, 144, 152, 168, 176,  189, NONE, 296, 312, 328, 360, 72),
-	ROW(21, 21, waits_20, 104, 112, 120, NONE, 144, 152, 168, 176,  188,  272, 280, 296, 312, 344, 72),
-	ROW(22, 22, waits_20, 104, 112, 120, NONE, 144, 152, 168, 176,  191,  272, 280, 296, 312, 344, 72),
-	ROW(23, 23, waits_20, 104, 112, 120,  128, 152, 160, 176, 184,  199,  280, 288, 304, 320, 352, 72),
-	ROW(24, 24, waits_24, 104, 112, 120,  128, 152, 160, 176, 184,  199,  280, 288, 304, 320, 352, 72),
-	ROW(25, 25, waits_25,  96, 104, 112,  120, 144, 152, 168, 176,  191,  272, 280, 296, 312, 344, 64),
-	ROW(26, 27, waits_26,  96, 104, 112,  120, 144, 152, 168, 176,  191,  280, 288, 304, 320, 352, 64),
+	/* versions, waits, bp, syscall sp pc, status, goid, since, reason, seq, parent, gopc, startpc,
+	 * labels, procid */
+	ROW(15, 15, waits_15, 104, 112, 120, 144, 152, 168, 176, NONE, NONE, 280, 296, 344, 72),
+	ROW(19, 19, waits_15, 104, 112, 120, 144, 152, 168, 176,  189, NONE, 296, 312, 360, 72),
+	ROW(20, 20, waits_20, 104, 112, 120, 144, 152, 168, 176,  189, NONE, 296, 312, 360, 72),
+	ROW(21, 21, waits_20, 104, 112, 120, 144, 152, 168, 176,  188,  272, 280, 296, 344, 72),
+	ROW(22, 22, waits_20, 104, 112, 120, 144, 152, 168, 176,  191,  272, 280, 296, 344, 72),
+	ROW(23, 23, waits_20, 104, 112, 120, 152, 160, 176, 184,  199,  280, 288, 304, 352, 72),
+	ROW(24, 24, waits_24, 104, 112, 120, 152, 160, 176, 184,  199,  280, 288, 304, 352, 72),
+	ROW(25, 25, waits_25,  96, 104, 112, 144, 152, 168, 176,  191,  272, 280, 296, 344, 64),
+	ROW(26, 27, waits_26,  96, 104, 112, 144, 152, 168, 176,  191,  280, 288, 304, 352, 64),
 };
 /* clang-format on */
 

@@ -15,8 +15,8 @@ struct lt_go_layout {
 	unsigned int minor_first, minor_last; /* Go 1.first to 1.last */
 	/* struct g, runtime/runtime2.go */
 	uint16_t g_stack_lo, g_stack_hi, g_m, g_sched_sp, g_sched_pc, g_sched_g, g_sched_bp,
-		g_syscallsp, g_syscallpc, g_syscallbp, g_status, g_goid, g_waitsince, g_waitreason,
-		g_parent_goid, g_gopc, g_startpc, g_waiting, g_labels, g_bytes;
+		g_syscallsp, g_syscallpc, g_status, g_goid, g_waitsince, g_waitreason,
+		g_parent_goid, g_gopc, g_startpc, g_labels, g_bytes;
 	/* counts, modulo 256, how often it stopped running (casgstatus(), from 1.17 on) */
 	uint16_t g_tracking_seq;
 	uint16_t m_procid, m_curg;

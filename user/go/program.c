@@ -88,11 +88,11 @@ static int add_module(struct lt_go_program *program, const struct lt_mapping *ma
 	uint64_t bias;
 	int err;
 
-	if (!lt_gofile_present(fd))
-		return 0;
 	err = lt_gofile_open(&file, fd, reason);
 	if (err == -ENODATA)
 		return 0;
+	if (err == -E2BIG)
+		*reason = "its tables are larger than what leaktrace reads";
 	if (err)
 		return err;
 	if (!bias_of(fd, mapping, &bias)) {

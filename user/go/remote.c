@@ -6,7 +6,7 @@
 
 #define PIECES_PER_CALL 1024 /* UIO_MAXIOV, include/uapi/linux/uio.h */
 /* Each piece that cannot be read costs a call, and the target says where they are. */
-#define MAX_FAILURES 4096
+#define MAX_FAILURES 64
 
 /*
  * One call: how many pieces were read in full, or -errno.  What could not be read stops it; the bytes of

@@ -19,7 +19,10 @@ struct lt_remote_piece {
 	bool ok; /* set: all of it was read */
 };
 
-/* 0, or -ESRCH / -EPERM when nothing of the process can be read. */
+/*
+ * 0, or -ESRCH / -EPERM when nothing of the process can be read.  Once 64 pieces could not be
+ * read, those that follow are not tried.
+ */
 int lt_remote_read_all(pid_t pid, struct lt_remote_piece *pieces, size_t count);
 /* The same; *calls grows by the system calls that it took. */
 int lt_remote_read_counted(pid_t pid, struct lt_remote_piece *pieces, size_t count, size_t *calls);

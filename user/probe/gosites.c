@@ -26,9 +26,9 @@ struct rule {
 /*
  * Compared with the sources of 1.19 and 1.21 to 1.27.  An id is the same pointer at acquire and release:
  *
- * Tickers.  To 1.22 startTimer and stopTimer both get &t.r (time/tick.go).  Since 1.23 newTimer's result is
- * the *Ticker, and Stop passes it on to stopTimer as it is.  AfterFunc and NewTimer start timers too, with
- * period 0, and Timer.Stop stops them.
+ * Tickers.  To 1.22 startTimer and stopTimer both get &t.r (time/tick.go).  AfterFunc and NewTimer start timers
+ * too, with period 0, and Timer.Stop stops them.  Since 1.23 a ticker that nobody holds is collected, stopped
+ * or not: it is no leak, and whoever holds it is seen otherwise.
  *
  * Contexts.  Only those that their parent keeps in its map of children can leak: net/http leaves others
  * uncancelled, which are collected.  The key of the map is the child, a *cancelCtx or what embeds one as its first field (timerCtx, afterFuncCtx), whose
@@ -48,9 +48,8 @@ static const struct rule rules[] = {
 	  NULL },
 	{ LT_GO_PROBE_BODY_CLOSE, 0, 0, LT_GO_AT_ENTRY, AX, "net/http.(*persistConn).closeLocked",
 	  NULL },
-	{ LT_GO_PROBE_TICKER, 23, 0, LT_GO_BEHIND_CALL, AX, "time.NewTicker", "time.newTimer" },
 	{ LT_GO_PROBE_TIMER_START, 0, 22, LT_GO_AT_ENTRY, AX, "time.startTimer", NULL },
-	{ LT_GO_PROBE_TICKER_STOP, 0, 0, LT_GO_AT_ENTRY, AX, "time.stopTimer", NULL },
+	{ LT_GO_PROBE_TICKER_STOP, 0, 22, LT_GO_AT_ENTRY, AX, "time.stopTimer", NULL },
 	{ LT_GO_PROBE_CONTEXT, 21, 0, LT_GO_AT_CALL, CX, "context.(*cancelCtx).propagateCancel",
 	  "runtime.mapassign" },
 	{ LT_GO_PROBE_CONTEXT, 0, 20, LT_GO_AT_CALL, CX, "context.propagateCancel",
@@ -67,11 +66,15 @@ static const struct rule rules[] = {
 #define RULES (sizeof(rules) / sizeof(rules[0]))
 
 const char *const lt_go_probe_names[LT_GO_PROBES] = {
-	[LT_GO_PROBE_CREATE] = "go_create",           [LT_GO_PROBE_BODY] = "go_body",
-	[LT_GO_PROBE_BODY_IDLE] = "go_body_idle",     [LT_GO_PROBE_BODY_CLOSE] = "go_body_close",
-	[LT_GO_PROBE_TICKER] = "go_ticker",           [LT_GO_PROBE_TIMER_START] = "go_timer_start",
-	[LT_GO_PROBE_TICKER_STOP] = "go_ticker_stop", [LT_GO_PROBE_CONTEXT] = "go_context",
-	[LT_GO_PROBE_CANCEL] = "go_cancel",           [LT_GO_PROBE_SPAN] = "go_span",
+	[LT_GO_PROBE_CREATE] = "go_create",
+	[LT_GO_PROBE_BODY] = "go_body",
+	[LT_GO_PROBE_BODY_IDLE] = "go_body_idle",
+	[LT_GO_PROBE_BODY_CLOSE] = "go_body_close",
+	[LT_GO_PROBE_TIMER_START] = "go_timer_start",
+	[LT_GO_PROBE_TICKER_STOP] = "go_ticker_stop",
+	[LT_GO_PROBE_CONTEXT] = "go_context",
+	[LT_GO_PROBE_CANCEL] = "go_cancel",
+	[LT_GO_PROBE_SPAN] = "go_span",
 	[LT_GO_PROBE_SPAN_FREE] = "go_span_free",
 };
 

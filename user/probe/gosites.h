@@ -18,7 +18,6 @@ enum lt_go_probe {
 	LT_GO_PROBE_BODY,        /* (*persistConn).roundTrip; AX: persistConn */
 	LT_GO_PROBE_BODY_IDLE,   /* (*Transport).tryPutIdleConn; BX: persistConn */
 	LT_GO_PROBE_BODY_CLOSE,  /* (*persistConn).closeLocked; AX: persistConn */
-	LT_GO_PROBE_TICKER,      /* 1.23 on: behind the call of newTimer in NewTicker; AX: ticker */
 	LT_GO_PROBE_TIMER_START, /* to 1.22: time.startTimer; AX: timer, period at +16 not 0 */
 	LT_GO_PROBE_TICKER_STOP, /* time.stopTimer; AX */
 	LT_GO_PROBE_CONTEXT, /* at the call of mapassign in propagateCancel; CX: &key, an interface */

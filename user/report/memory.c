@@ -95,21 +95,27 @@ static double known_or_0(double value)
 
 /*
  * The Go runtime's memory is anonymous pages like any other, counted there.  It maps some as it
- * grows and has others from before the attach: what it has more is taken from new mappings first.
+ * grows, as an allocator does, and has others from before the attach: what it has more is taken from
+ * new mappings first.
  */
 static void take_runtime(double *parts)
 {
 	double bytes = known_or_0(parts[LT_MEMORY_GO_HEAP]) +
 		       known_or_0(parts[LT_MEMORY_GO_STACKS]) +
 		       known_or_0(parts[LT_MEMORY_GO_KEPT]);
-	double mapped = fmin(fmax(bytes, 0), fmax(known_or_0(parts[LT_MEMORY_MAPPINGS]), 0));
+	static const enum lt_memory_part from[] = { LT_MEMORY_ALLOCATOR, LT_MEMORY_MAPPINGS };
 
 	if (!isnan(parts[LT_MEMORY_UNDIVIDED])) {
 		parts[LT_MEMORY_UNDIVIDED] -= bytes;
 		return;
 	}
-	parts[LT_MEMORY_MAPPINGS] -= mapped;
-	parts[LT_MEMORY_BEFORE] -= bytes - mapped;
+	for (unsigned int i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
+		double part = fmin(fmax(bytes, 0), fmax(known_or_0(parts[from[i]]), 0));
+
+		parts[from[i]] -= part;
+		bytes -= part;
+	}
+	parts[LT_MEMORY_BEFORE] -= bytes;
 }
 
 static void divide_resident(const struct growth *growth, bool maps_tracked, double heap_bytes,

@@ -362,8 +362,12 @@ static void load_go(struct lt_resolver *resolver, struct file *file)
 	if (lt_gofile_open(&file->go, file->fd, &reason))
 		return;
 	bytes = lt_gofile_memory(file->go);
-	if (bytes > resolver->debug_budget_bytes)
-		bytes = resolver->debug_budget_bytes;
+	if (bytes > resolver->debug_budget_bytes) {
+		lt_debug("Go's tables of %s are too large: symbols only", file->path);
+		lt_gofile_close(file->go);
+		file->go = NULL;
+		return;
+	}
 	resolver->debug_budget_bytes -= bytes;
 	file->debug_bytes += bytes;
 }

@@ -229,6 +229,34 @@ static void test_refused(void **state)
 	assert_null(file);
 }
 
+/* Words that look as if they began a moduledata are looked into, but not without end. */
+static void test_candidates(void **state)
+{
+	enum { MOST = 4096, GAP = 512 };
+	static uint8_t bytes[GO_AT_SECTIONS + MOST * 8 + GAP + GO_AT_SECTIONS - GO_AT_MODULE];
+	static const uint64_t candidate = GO_TABLE;
+	static struct go_file made;
+	struct lt_gofile *file;
+	Elf64_Phdr *headers = (Elf64_Phdr *)(made.bytes + sizeof(Elf64_Ehdr));
+	const char *reason = NULL;
+
+	go_make_file(&made, 22);
+	headers[2].p_filesz = sizeof(bytes) - GO_AT_DATA;
+	memcpy(bytes, made.bytes, GO_AT_SECTIONS);
+	memcpy(bytes + GO_AT_SECTIONS + MOST * 8 + GAP, bytes + GO_AT_MODULE,
+	       GO_AT_SECTIONS - GO_AT_MODULE);
+	memset(bytes + GO_AT_MODULE, 0, GO_AT_SECTIONS - GO_AT_MODULE);
+	for (size_t i = 0; i < MOST - 1; i++)
+		memcpy(bytes + GO_AT_SECTIONS + i * 8, &candidate, 8);
+	assert_int_equal(open_bytes(bytes, sizeof(bytes), &file, &reason), 0);
+	assert_int_equal(lt_gofile_info(file)->module.address,
+			 GO_DATA - GO_AT_DATA + GO_AT_SECTIONS + MOST * 8 + GAP);
+	lt_gofile_close(file);
+	memcpy(bytes + GO_AT_SECTIONS + (MOST - 1) * 8, &candidate, 8);
+	assert_int_equal(open_bytes(bytes, sizeof(bytes), &file, &reason), -ENOTSUP);
+	assert_non_null(reason);
+}
+
 /* A file that is shorter than it says. */
 static void test_cut_short(void **state)
 {
@@ -248,7 +276,7 @@ int main(void)
 		cmocka_unit_test(test_no_version), cmocka_unit_test(test_generic_name),
 		cmocka_unit_test(test_read),       cmocka_unit_test(test_no_go),
 		cmocka_unit_test(test_refused),    cmocka_unit_test(test_other_machines),
-		cmocka_unit_test(test_cut_short),
+		cmocka_unit_test(test_cut_short),  cmocka_unit_test(test_candidates),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

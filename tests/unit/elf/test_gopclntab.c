@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "leaktrace/limits.h"
 #include "unit/elf/gomake.h"
 
@@ -22,7 +23,6 @@ static struct lt_gopclntab_source source_of(const struct go_table *made)
 		.bytes = made->bytes.data,
 		.size = made->bytes.len,
 		.text = GO_TEXT,
-		.text_end = FUNCTION(GO_FUNCTIONS),
 		.funcdata = made->funcdata.data,
 		.funcdata_size = made->funcdata.len,
 		.funcdata_address = GO_FUNCDATA,
@@ -53,7 +53,6 @@ static void test_functions(void **state)
 		assert_int_equal(function.entry, FUNCTION(GO_SWITCH));
 		assert_int_equal(function.end, FUNCTION(GO_SWITCH + 1));
 		assert_int_equal(function.flags, LT_GO_FLAG_SP_WRITE | LT_GO_FLAG_ASM);
-		assert_int_equal(function.start_line, formats[i] == 20 ? 9 : 0);
 		assert_false(function.wrapper);
 		assert_true(lt_gopclntab_named(&table, "runtime.goexit", &function));
 		assert_int_equal(function.entry, FUNCTION(GO_EXIT));
@@ -307,6 +306,39 @@ static void test_refused(void **state)
 	assert_int_equal(table.format, 77);
 }
 
+/* A run for each byte of a function, more of them than compilers make. */
+static void test_endless_runs(void **state)
+{
+	enum { MOST = 1 << 20 };
+	struct lt_go_function function;
+	struct lt_gopclntab_source source;
+	struct lt_gopclntab table;
+	struct go_table made;
+	_lt_free_ uint8_t *bytes = NULL;
+	uint32_t number;
+	int32_t delta;
+
+	open_table(&made, 20, &table);
+	source = source_of(&made);
+	assert_true(lt_gopclntab_at(&table, GO_FUNCTIONS - 1, &function));
+	bytes = malloc(source.size + 2 * (MOST + 1));
+	assert_non_null(bytes);
+	memcpy(bytes, source.bytes, source.size);
+	for (size_t i = 0; i <= MOST; i++)
+		memcpy(bytes + source.size + 2 * i, (const uint8_t[]){ 2, 1 }, 2);
+	number = (uint32_t)(source.size - table.pcs);
+	memcpy(bytes + function.offset + 16, &number, sizeof(number));
+	number = (uint32_t)(function.entry - GO_TEXT) + 2 * MOST;
+	memcpy(bytes + table.functions + GO_FUNCTIONS * 8, &number, sizeof(number));
+	source.bytes = bytes;
+	source.size += 2 * (MOST + 1);
+	assert_int_equal(lt_gopclntab_open(&table, &source), 0);
+	assert_true(lt_gopclntab_at(&table, GO_FUNCTIONS - 1, &function));
+	assert_true(lt_gopclntab_sp_delta(&table, &function, function.entry + MOST - 1, &delta));
+	assert_int_equal(delta, MOST - 1);
+	assert_false(lt_gopclntab_sp_delta(&table, &function, function.entry + MOST, &delta));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_sp_deltas),        cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_endless_inlining), cmocka_unit_test(test_cut_short),
 		cmocka_unit_test(test_spoilt),           cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_endless_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

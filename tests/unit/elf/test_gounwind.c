@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "leaktrace/limits.h"
 #include "unit/elf/gomake.h"
 #include "unit/elf/sound.h"
 
@@ -311,6 +312,29 @@ static void test_c_code(void **state)
 	lt_unwind_table_free(&table);
 }
 
+/* C code too far away for one table: Go's stays. */
+static void test_c_code_refused(void **state)
+{
+	const uint64_t far = GO_TEXT + (1ULL << 40);
+	static struct go_file made;
+	struct lt_unwind_table table;
+	Elf64_Phdr *segments = (Elf64_Phdr *)(made.bytes + sizeof(Elf64_Ehdr));
+
+	go_make_file(&made, 22);
+	add_cfi(&made, far, 0x40);
+	segments[4] = (Elf64_Phdr){ .p_type = PT_LOAD,
+				    .p_flags = PF_R | PF_X,
+				    .p_offset = GO_AT_TEXT,
+				    .p_vaddr = far,
+				    .p_filesz = 0x40 };
+	go_file_set(&made, offsetof(Elf64_Ehdr, e_phnum), 5, 2);
+	assert_int_equal(build(&made, &table), 0);
+	assert_sound(&table);
+	assert_rule(&table, FUNCTION(GO_EXIT), FUNCTION(GO_EXIT + 1), LT_RULE(LT_CFA_END, 0, 0, 0));
+	assert_true(lt_unwind_table_rule(&table, far) == RULE_NONE);
+	lt_unwind_table_free(&table);
+}
+
 static void test_no_go(void **state)
 {
 	static struct go_file made;
@@ -320,6 +344,9 @@ static void test_no_go(void **state)
 	assert_int_equal(lt_gounwind_build(self, &table), -ENODATA);
 	go_make_file(&made, 22); /* of an unknown form: C's rules are all there is */
 	made.bytes[GO_AT_RODATA + GO_TABLE - GO_RODATA] = 0xf2;
+	assert_int_equal(build(&made, &table), -ENODATA);
+	go_make_file(&made, 22); /* too large: the same */
+	go_file_set(&made, GO_AT_MODULE + 112, LT_MAX_GO_TABLE, 8);
 	assert_int_equal(build(&made, &table), -ENODATA);
 }
 
@@ -334,6 +361,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_odd_delta),
 		cmocka_unit_test(test_c_code),
+		cmocka_unit_test(test_c_code_refused),
 		cmocka_unit_test(test_no_go),
 		cmocka_unit_test(test_laid),
 		cmocka_unit_test(test_note),

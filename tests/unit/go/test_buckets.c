@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "go/buckets.h"
 
 #define RATE 524288
@@ -75,15 +76,12 @@ static void puts_sizes_of_one_stack_together(void **state)
 	assert_int_equal(heap.count, 2);
 	assert_int_equal(heap.rate, RATE);
 	assert_false(heap.cut);
-	assert_false(heap.unpublished);
 	bucket = find(&heap, 0x401000);
 	assert_non_null(bucket);
 	assert_int_equal(bucket->frame_count, 2);
 	assert_int_equal(bucket->frames[1], 0x402000);
 	assert_int_equal(bucket->sampled_allocs, 13);
 	assert_int_equal(bucket->sampled_frees, 5);
-	assert_int_equal(bucket->sampled_alloc_bytes, 10 * 512 + (3 << 20));
-	assert_int_equal(bucket->sampled_free_bytes, 4 * 512 + (1 << 20));
 	assert_near(bucket->allocs, 10 * small + 3 * large, 1e-6);
 	assert_near(bucket->frees, 4 * small + large, 1e-6);
 	assert_near(bucket->alloc_bytes, 5120 * small + 3 * 1048576.0 * large, 1e-3);
@@ -122,10 +120,11 @@ static void multiplies_where_no_bytes_are_counted(void **state)
 	struct lt_go_heap heap;
 
 	list.counts_only = true;
+	list.rate = 1;
 	assert_int_equal(lt_go_buckets_read(&list, &heap), 0);
 	assert_int_equal(heap.buckets[0].sampled_allocs, 7);
-	assert_int_equal(heap.buckets[0].sampled_alloc_bytes, 7 * 96);
-	assert_int_equal(heap.buckets[0].sampled_free_bytes, 2 * 96);
+	assert_near(heap.buckets[0].alloc_bytes, 7 * 96, 0);
+	assert_near(heap.buckets[0].free_bytes, 2 * 96, 0);
 	lt_go_heap_free(&heap);
 }
 
@@ -141,10 +140,10 @@ static void tells_all_before_a_collection(void **state)
 	buckets[0].cycles[1][2] = 200;
 	buckets[0].cycles[3][0] = 1;
 	buckets[0].cycles[3][2] = 100;
+	list.rate = 1;
 	assert_int_equal(lt_go_buckets_read(&list, &heap), 0);
-	assert_true(heap.unpublished);
 	assert_int_equal(find(&heap, 0x401000)->sampled_allocs, 3);
-	assert_int_equal(find(&heap, 0x401000)->sampled_alloc_bytes, 300);
+	assert_near(find(&heap, 0x401000)->alloc_bytes, 300, 0);
 	assert_int_equal(find(&heap, 0x401008)->sampled_allocs, 0);
 	lt_go_heap_free(&heap);
 }
@@ -224,6 +223,47 @@ static void ends_where_the_list_does_not_hold_up(void **state)
 	}
 }
 
+/* No sum is more than an integer holds, whatever the target counts. */
+static void clamps_what_cannot_be(void **state)
+{
+	struct bucket buckets[] = { bucket_of(0x401000, 1, UINT64_MAX, UINT64_MAX),
+				    bucket_of(0x401000, UINT64_MAX, 1, UINT64_MAX) };
+	struct lt_go_bucket_list list = list_of(buckets);
+	struct lt_go_heap heap;
+
+	buckets[0].allnext = (uintptr_t)&buckets[1];
+	list.rate = 1ULL << 40;
+	assert_int_equal(lt_go_buckets_read(&list, &heap), 0);
+	assert_int_equal(heap.count, 1);
+	assert_near(heap.buckets[0].allocs, 0x1p62, 0);
+	assert_near(heap.buckets[0].frees, 0x1p62, 0);
+	assert_near(heap.buckets[0].alloc_bytes, 0x1p62, 0);
+	assert_near(heap.buckets[0].free_bytes, 0x1p62, 0);
+	lt_go_heap_free(&heap);
+}
+
+/* Stacks chosen so that their hashes meet in a table of this size: no time is lost on them. */
+static void ends_where_hashes_are_made_to_meet(void **state)
+{
+	enum { COUNT = 400 };
+	static struct bucket buckets[COUNT];
+	struct lt_go_bucket_list list = list_of(buckets);
+	struct lt_go_heap heap;
+	uint64_t leaf = 0x401000;
+
+	for (size_t i = 0; i < COUNT; leaf++) {
+		buckets[i] = bucket_of(leaf, 8, 1, 0);
+		if (lt_mix64(lt_fnv1a(LT_FNV_SEED, buckets[i].stack, 16)) % 1024)
+			continue;
+		buckets[i].allnext = i + 1 < COUNT ? (uintptr_t)&buckets[i + 1] : 0;
+		i++;
+	}
+	assert_int_equal(lt_go_buckets_read(&list, &heap), 0);
+	assert_int_equal(heap.count, 256);
+	assert_true(heap.cut);
+	lt_go_heap_free(&heap);
+}
+
 static void scales_as_pprof_does(void **state)
 {
 	assert_near(lt_go_sample_scale(64, 1), 1, 0);
@@ -244,6 +284,8 @@ int main(void)
 		cmocka_unit_test(grows_with_the_list),
 		cmocka_unit_test(ends_a_list_that_goes_in_a_circle),
 		cmocka_unit_test(ends_where_the_list_does_not_hold_up),
+		cmocka_unit_test(clamps_what_cannot_be),
+		cmocka_unit_test(ends_where_hashes_are_made_to_meet),
 		cmocka_unit_test(scales_as_pprof_does),
 	};
 

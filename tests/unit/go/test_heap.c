@@ -95,6 +95,10 @@ static void says_that_nothing_is_there_yet(void **state)
 	assert_int_equal(lt_go_heap_read(&fixture->program, &heap), -ENOENT);
 	head = (uintptr_t)&rate;
 	assert_int_equal(lt_go_heap_read(&fixture->program, &heap), -ENOENT);
+	head = (uintptr_t)bucket;
+	rate = UINT64_MAX; /* no such variable */
+	assert_int_equal(lt_go_heap_read(&fixture->program, &heap), -ENOENT);
+	rate = 524288;
 	/* None of them proves to be the head: there is no code that its stacks could be of. */
 	head = (uintptr_t)bucket;
 	fixture->places.head_count = 2;
@@ -107,43 +111,40 @@ static void says_that_nothing_is_there_yet(void **state)
 	assert_int_equal(lt_go_heap_read(&fixture->program, &heap), -ENOENT);
 }
 
-static void writes_the_rate_and_tells_the_old_one(void **state)
+static void writes_the_rate_and_puts_it_back(void **state)
 {
 	struct fixture *fixture = *state;
-	uint64_t old = 77;
 
 	rate = 0;
-	assert_int_equal(lt_go_heap_set_rate(&fixture->program, 524288, &old), 0);
-	assert_int_equal(old, 0);
+	assert_int_equal(lt_go_heap_set_rate(&fixture->program, 0, 524288), 0);
 	assert_int_equal(rate, 524288);
-	assert_int_equal(lt_go_heap_set_rate(&fixture->program, 0, &old), 0);
-	assert_int_equal(old, 524288);
+	assert_int_equal(lt_go_heap_set_rate(&fixture->program, 524288, 0), 0);
 	assert_int_equal(rate, 0);
 }
 
 static void writes_nothing_where_it_is_not_sure(void **state)
 {
 	struct fixture *fixture = *state;
-	uint64_t old = 77;
 
-	assert_int_equal(lt_go_heap_set_rate(&fixture->program, UINT64_MAX, &old), -EINVAL);
-	rate = UINT64_MAX; /* no such variable */
-	assert_int_equal(lt_go_heap_set_rate(&fixture->program, 1, &old), -ENOENT);
-	assert_int_equal(rate, UINT64_MAX);
+	assert_int_equal(lt_go_heap_set_rate(&fixture->program, rate, UINT64_MAX), -EINVAL);
+	assert_int_equal(rate, 524288);
+	assert_int_equal(lt_go_heap_set_rate(&fixture->program, 0, 1), -EEXIST);
+	assert_int_equal(rate, 524288);
+	fixture->places.rate = (uintptr_t)&rate + 4;
+	assert_int_equal(lt_go_heap_set_rate(&fixture->program, 524288, 1), -EINVAL);
 	fixture->places.rate = 8;
-	assert_int_equal(lt_go_heap_set_rate(&fixture->program, 1, &old), -EFAULT);
+	assert_int_equal(lt_go_heap_set_rate(&fixture->program, 524288, 1), -EFAULT);
 	fixture->places.rate = 0;
-	assert_int_equal(lt_go_heap_set_rate(&fixture->program, 1, &old), -ENOENT);
+	assert_int_equal(lt_go_heap_set_rate(&fixture->program, 524288, 1), -ENOENT);
 	fixture->program.heap = NULL;
-	assert_int_equal(lt_go_heap_set_rate(&fixture->program, 1, &old), -ENOENT);
-	assert_int_equal(old, 77);
+	assert_int_equal(lt_go_heap_set_rate(&fixture->program, 524288, 1), -ENOENT);
+	assert_int_equal(rate, 524288);
 }
 
 static void says_that_the_process_is_gone(void **state)
 {
 	struct fixture *fixture = *state;
 	struct lt_go_heap heap;
-	uint64_t old;
 	pid_t pid = fork();
 
 	if (!pid)
@@ -155,7 +156,7 @@ static void says_that_the_process_is_gone(void **state)
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_int_equal(lt_go_heap_read(&fixture->program, &heap), -ESRCH);
-	assert_int_equal(lt_go_heap_set_rate(&fixture->program, 1, &old), -ESRCH);
+	assert_int_equal(lt_go_heap_set_rate(&fixture->program, 524288, 1), -ESRCH);
 }
 
 int main(void)
@@ -164,8 +165,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(says_whether_there_is_a_profile, setup, teardown),
 		cmocka_unit_test_setup_teardown(reads_with_the_rate_of_the_moment, setup, teardown),
 		cmocka_unit_test_setup_teardown(says_that_nothing_is_there_yet, setup, teardown),
-		cmocka_unit_test_setup_teardown(writes_the_rate_and_tells_the_old_one, setup,
-						teardown),
+		cmocka_unit_test_setup_teardown(writes_the_rate_and_puts_it_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(writes_nothing_where_it_is_not_sure, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(says_that_the_process_is_gone, setup, teardown),
