@@ -385,7 +385,7 @@ static int compare(struct lt_gowalk *walk, struct lt_session *session,
 		const struct known *same = NULL;
 
 		if (before < end && (!goroutine || before->id < goroutine->id)) {
-			if (result->unread)
+			if (all->beyond)
 				now[count++] = *before;
 			else
 				err = tell_gone(walk, session, target, before->id);
@@ -421,7 +421,7 @@ static int tell_walk(struct lt_gowalk *walk, struct lt_session *session,
 		return -ENOMEM;
 	walk->number++;
 	err = compare(walk, session, target, all, now, result);
-	if (!err && !result->unread)
+	if (!err && !all->beyond)
 		err = tell_unmet(walk, session, target, began_ns);
 	return err;
 }

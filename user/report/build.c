@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/kind.h"
+#include "model/handles.h"
 #include "report/arena.h"
 #include "report/findings.h"
 #include "report/groups.h"
@@ -246,19 +247,42 @@ static int build_site(const struct builder *b, const struct lt_ranked *ranked,
 	return expand_frames(b, site, out);
 }
 
+struct ages {
+	uint64_t time_ns;
+	double *oldest_s; /* by index of the site */
+};
+
+/* A goroutine may wait since before the attach, as its runtime noted. */
+static void note_age(void *context, const struct lt_handle *handle)
+{
+	struct ages *ages = context;
+	double age_s = (double)(ages->time_ns - handle->born_ns) / NS_PER_S;
+
+	if (handle->listing == LT_LISTING_GOROUTINES && handle->born_ns &&
+	    handle->born_ns < ages->time_ns && age_s > ages->oldest_s[handle->site])
+		ages->oldest_s[handle->site] = age_s;
+}
+
 static int build_sites(struct builder *b)
 {
+	_lt_free_ double *oldest_s = calloc(lt_model_site_count(b->input->model) + 1,
+					    sizeof(*oldest_s));
+	struct ages ages = { b->input->time_ns, oldest_s };
 	_lt_cleanup_(lt_groups_free_p) struct lt_groups *groups = NULL;
 	_lt_free_ uint32_t *births = calloc(b->count + 1, sizeof(*births));
 	size_t top = lt_ranking_shown(b->input, b->count);
 	struct lt_report_site *sites = lt_arena_alloc(b->arena, top, sizeof(*sites));
-	int err = births && sites ? 0 : -ENOMEM;
+	int err = births && sites && oldest_s ? 0 : -ENOMEM;
 
 	if (err)
 		return err;
 	lt_model_oldest(b->input->model, births);
-	for (size_t i = 0; i < top && !err; i++)
+	lt_model_handles(b->input->model, note_age, &ages);
+	for (size_t i = 0; i < top && !err; i++) {
 		err = build_site(b, &b->ranking[i], births, &sites[i]);
+		if (oldest_s[b->ranking[i].site->index] > sites[i].oldest_age_s)
+			sites[i].oldest_age_s = oldest_s[b->ranking[i].site->index];
+	}
 	b->report->sites = sites;
 	b->report->site_count = top;
 	if (!err)
