@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "go/globals.h"
 #include "go/remote.h"
 #include "leaktrace/limits.h"
 
@@ -25,6 +26,8 @@ struct search {
 	bool resembled;   /* something that looks like a goroutine of some version was met */
 	size_t candidates;
 	uint8_t *bytes; /* TRIED structs */
+	/* What the function that appends to allgs refers to: the copy is not among it.  NULL: not known. */
+	const struct lt_go_references *appended;
 };
 
 bool lt_go_allgs_plausible(const struct lt_go_slice *slice)
@@ -104,7 +107,8 @@ static void consider(struct search *search, const struct lt_go_slice *slice, uin
 	size_t count = slice->len < TRIED ? (size_t)slice->len : TRIED;
 	uint64_t elements[TRIED];
 
-	if (!lt_go_allgs_plausible(slice) ||
+	if ((search->appended && !lt_go_references_have(search->appended, address)) ||
+	    !lt_go_allgs_plausible(slice) ||
 	    !lies_in_data(search, slice->data, count * sizeof(uint64_t)) ||
 	    search->candidates == MAX_CANDIDATES)
 		return;
@@ -153,11 +157,14 @@ static int search_span(struct search *search, uint64_t start, uint64_t end)
 }
 
 static int search_once(const struct lt_go_program *program, const struct lt_go_module *module,
-		       const struct lt_maps *maps, uint64_t *address)
+		       const struct lt_maps *maps, const struct lt_go_references *appended,
+		       uint64_t *address)
 {
 	const struct lt_go_moduledata *data = &lt_gofile_info(module->file)->module;
 	_lt_free_ uint8_t *bytes = malloc((size_t)TRIED * program->layout->g_bytes);
-	struct search search = { .program = program, .maps = maps, .bytes = bytes };
+	struct search search = {
+		.program = program, .maps = maps, .bytes = bytes, .appended = appended
+	};
 	int err;
 
 	if (!bytes)
@@ -179,10 +186,16 @@ static int search_once(const struct lt_go_program *program, const struct lt_go_m
 int lt_go_allgs_find(const struct lt_go_program *program, const struct lt_go_module *module,
 		     const struct lt_maps *maps, uint64_t *address)
 {
-	int err = -EBADMSG;
+	struct lt_go_references appended = { 0 };
+	int err = lt_go_references_of(module, "runtime.allgadd", &appended);
+	bool known = !err;
 
+	if (err == -ENOMEM)
+		return err;
+	err = -EBADMSG;
 	/* A goroutine that changes while it is read does not hold up either. */
 	for (int searches = 0; err == -EBADMSG && searches < SEARCHES; searches++)
-		err = search_once(program, module, maps, address);
+		err = search_once(program, module, maps, known ? &appended : NULL, address);
+	lt_go_references_free(&appended);
 	return err;
 }
