@@ -242,6 +242,8 @@ class Many(Session):
 
 
 class Command(Session):
+    PATIENT = True
+
     def command(self, *arguments, options=()):
         output = self.directory / "command.ndjson"
         result = harness.run(LEAKTRACE, "--json", output, "--top", "1000", *map(str, options), "1", "--",

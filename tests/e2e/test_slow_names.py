@@ -32,6 +32,8 @@ WAITING = "; Ctrl-C prints the report without them"
 
 
 class SlowNames(harness.TestCase):
+    PATIENT = True
+
     def setUp(self):
         super().setUp()
         source, library = self.directory / "slow.c", self.directory / "slow.so"
