@@ -368,59 +368,79 @@ static bool meet(const struct lt_gowalk *walk, const struct lt_goroutine *gorout
 	return !birth || !birth->ended;
 }
 
+/* What a walk is compared with, and what it leaves for the next. */
+struct comparison {
+	struct lt_gowalk *walk;
+	struct lt_session *session;
+	const struct lt_target *target;
+	const struct lt_goroutines *all;
+	const struct known *before, *end; /* of the walk before, not met yet; by ascending id */
+	struct known *now;
+	size_t count;
+};
+
 /*
- * Both are by ascending id.  Where some could not be read, those that are missing may be among these, and
- * stay for the next walk to say.
+ * Those of the walk before with lesser ids are missing.  Where not all could be read they may be among
+ * these, and stay for the next walk to say.
  */
-static int compare(struct lt_gowalk *walk, struct lt_session *session,
-		   const struct lt_target *target, const struct lt_goroutines *all,
-		   struct known *now, struct lt_gowalk_result *result)
+static int pass(struct comparison *with, uint64_t id)
 {
-	const struct known *before = walk->known, *end = walk->known + walk->known_count;
-	size_t count = 0;
 	int err = 0;
 
-	for (size_t i = 0; (i < all->count || before < end) && !err;) {
-		const struct lt_goroutine *goroutine = i < all->count ? &all->items[i] : NULL;
-		const struct known *same = NULL;
-
-		if (before < end && (!goroutine || before->id < goroutine->id)) {
-			if (all->beyond)
-				now[count++] = *before;
-			else
-				err = tell_gone(walk, session, target, before->id);
-			before++;
-			continue;
-		}
-		i++;
-		if (before < end && before->id == goroutine->id)
-			same = before++;
-		if (!meet(walk, goroutine))
-			continue;
-		result->goroutines += !goroutine->runtime;
-		result->runtime_goroutines += goroutine->runtime;
-		if (!goroutine->runtime)
-			err = tell_goroutine(walk, session, target, all, goroutine, same,
-					     &now[count++]);
-	}
-	free(walk->known);
-	walk->known = now;
-	walk->known_count = count;
+	for (; with->before < with->end && with->before->id < id && !err; with->before++)
+		if (with->all->beyond)
+			with->now[with->count++] = *with->before;
+		else
+			err = tell_gone(with->walk, with->session, with->target, with->before->id);
 	return err;
+}
+
+static int compare(struct comparison *with, struct lt_gowalk_result *result)
+{
+	for (size_t i = 0; i < with->all->count; i++) {
+		const struct lt_goroutine *goroutine = &with->all->items[i];
+		const struct known *same = NULL;
+		int err = pass(with, goroutine->id);
+
+		if (!err && with->before < with->end && with->before->id == goroutine->id)
+			same = with->before++;
+		if (!err && meet(with->walk, goroutine)) {
+			result->goroutines += !goroutine->runtime;
+			result->runtime_goroutines += goroutine->runtime;
+			if (!goroutine->runtime)
+				err = tell_goroutine(with->walk, with->session, with->target,
+						     with->all, goroutine, same,
+						     &with->now[with->count++]);
+		}
+		if (err)
+			return err;
+	}
+	return pass(with, UINT64_MAX);
 }
 
 static int tell_walk(struct lt_gowalk *walk, struct lt_session *session,
 		     const struct lt_target *target, const struct lt_goroutines *all,
 		     uint64_t began_ns, struct lt_gowalk_result *result)
 {
-	/* Those of the walk before may have to stay. */
-	struct known *now = calloc(all->count + walk->known_count + 1, sizeof(*now));
+	struct comparison with = {
+		.walk = walk,
+		.session = session,
+		.target = target,
+		.all = all,
+		.before = walk->known,
+		.end = walk->known + walk->known_count,
+		/* Those of the walk before may have to stay. */
+		.now = calloc(all->count + walk->known_count + 1, sizeof(*with.now)),
+	};
 	int err;
 
-	if (!now)
+	if (!with.now)
 		return -ENOMEM;
 	walk->number++;
-	err = compare(walk, session, target, all, now, result);
+	err = compare(&with, result);
+	free(walk->known);
+	walk->known = with.now;
+	walk->known_count = with.count;
 	if (!err && !all->beyond)
 		err = tell_unmet(walk, session, target, began_ns);
 	return err;
