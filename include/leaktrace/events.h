@@ -100,7 +100,8 @@ enum lt_range_class {
 	LT_STACK_END(UNSUPPORTED, 5, STACK_UNSUPPORTED, "unwind rule not supported")               \
 	LT_STACK_END(PENDING, 6, STACK_PENDING, "code just mapped or replaced")                    \
 	LT_STACK_END(IMPLAUSIBLE, 7, STACK_IMPLAUSIBLE, "frames do not climb the stack")           \
-	LT_STACK_END(UNSURE, 8, STACK_UNSURE, "by frame pointers in part: callers may be missing")
+	LT_STACK_END(UNSURE, 8, STACK_UNSURE, "by frame pointers in part: callers may be missing") \
+	LT_STACK_END(MOVED, 9, COUNT, "it ran on while it was read: where it waits is not known")
 
 enum lt_stack_end {
 #define LT_STACK_END(symbol, value, counter, phrase) LT_STACK_##symbol = (value),

@@ -536,7 +536,7 @@ struct lt_code *lt_tracer_code(struct lt_tracer *tracer)
 	return tracer->code;
 }
 
-/* Which counter counts the walks that ended so. */
+/* Which counter counts the walks that ended so; LT_COUNTER_COUNT: none. */
 static const int end_counters[LT_STACK_END_COUNT] = {
 #define LT_STACK_END(symbol, value, counter, phrase) [value] = LT_COUNTER_##counter,
 	LT_STACK_ENDS
@@ -551,7 +551,8 @@ void lt_tracer_counters(const struct lt_tracer *tracer, uint64_t *values)
 	for (int i = 0; i < LT_COUNTER_COUNT; i++)
 		values[i] += __atomic_load_n(&tracer->bpf->bss->lt_counters[i], __ATOMIC_RELAXED);
 	for (int i = LT_STACK_COMPLETE + 1; i < LT_STACK_END_COUNT; i++)
-		values[end_counters[i]] += __atomic_load_n(&ends[i], __ATOMIC_RELAXED);
+		if (end_counters[i] < LT_COUNTER_COUNT)
+			values[end_counters[i]] += __atomic_load_n(&ends[i], __ATOMIC_RELAXED);
 	bpf_object__for_each_program(program, tracer->bpf->obj)
 	{
 		struct bpf_prog_info info = { 0 };

@@ -224,7 +224,9 @@ static void make_group(struct group *group, const struct lt_target *target,
 	const struct lt_go_stack *stack = &all->stacks[goroutine->stack];
 
 	group->count = 0;
-	group->end = LT_STACK_COMPLETE;
+	group->end = goroutine->cut && goroutine->mark != LT_MARK_RUNNING && !is_full(stack)
+			     ? LT_STACK_MOVED
+			     : LT_STACK_COMPLETE;
 	group->stack_id = LT_FNV_SEED;
 	add_word(group, goroutine->mark);
 	if (!has_place(goroutine, stack) && goroutine->start_pc)
