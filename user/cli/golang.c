@@ -76,7 +76,7 @@ static bool watches(const struct lt_session *session, uint8_t kind)
 	return session->options->kinds >> kind & 1;
 }
 
-/* Both ends of a goroutine's life are told by probes. */
+/* Creations of goroutines are told by a probe. */
 static bool lives_probed(uint32_t attached)
 {
 	return attached >> LT_GO_PROBE_CREATE & 1;
