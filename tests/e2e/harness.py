@@ -215,11 +215,16 @@ class Leaktrace(Process):
             return False
         wait_until(attached, "leaktrace: attached")
 
+    def each_report(self):
+        """The reports so far, one by one; a line that is still being written is left for later."""
+        with self.json_path.open("rb") as file:
+            for line in file:
+                report = json.loads(line) if line.endswith(b"\n") else {"type": None}
+                if report["type"] == "report":
+                    yield report
+
     def reports(self):
-        """The reports so far; a line that is still being written is left for later."""
-        whole, _, _ = self.json_path.read_bytes().rpartition(b"\n")
-        return [r for r in map(json.loads, whole.split(b"\n") if whole else [])
-                if r["type"] == "report"]
+        return list(self.each_report())
 
     def wait_report(self, condition=lambda report: True, limit_s=PATIENCE_S):
         """The first report from now on for which the condition holds."""

@@ -4,11 +4,13 @@
 LEAKTRACE_GO_CHURN_S: for how long, in each mode; make check-go takes ten minutes.
 """
 
+import collections
 import os
+import signal
 import time
 
 import golang
-from harness import TestCase
+from harness import Leaktrace, TestCase
 
 SECONDS = float(os.environ.get("LEAKTRACE_GO_CHURN_S", 12))
 
@@ -49,38 +51,50 @@ class Churn(TestCase):
             return f"no goroutine begins with {own[-1]}"
         return None if made[:1] == [creator] else f"{own[-1]} is not made by {made[:1]}"
 
-    def churn(self, version, *options):
-        target = self.own(golang.start(golang.build(version) / "churn"))
-        leaktrace = self.leaktrace(target, *options, interval=1, kinds=None)
+    def churn(self, *options, loss=()):
+        """All versions at once, under one session."""
+        targets = {}
+        for version in golang.versions():
+            target = self.own(golang.start(golang.build(version, "churn") / "churn"))
+            targets[target.pid] = target
+            target.version = version
+        leaktrace = self.own(Leaktrace(
+            ",".join(map(str, targets)), self.directory, "--top", 1000, *options,
+            interval=max(1, SECONDS // 100), kinds=None))
         time.sleep(SECONDS)
-        report = leaktrace.stop()
-        self.assertTrue(target.alive(), target.stderr)
-        target.say("end")
-        made, broken = golang.counts(target.line())
-        self.assertEqual(target.wait(), 0, target.stderr)
-        self.assertEqual(broken, 0)
-        self.assertGreater(made, 1000 * SECONDS / 10)
-        wrong, whole = [], 0
-        for of in (*leaktrace.reports(), report):
-            for site in of["sites"]:
+        leaktrace.signal(signal.SIGINT)
+        self.assertEqual(leaktrace.wait(), 0, leaktrace.stderr)
+        for target in targets.values():
+            with self.subTest(target.version):
+                self.assertTrue(target.alive(), target.stderr)
+                target.say("end")
+                made, broken = golang.counts(target.line())
+                self.assertEqual(target.wait(), 0, target.stderr)
+                self.assertEqual(broken, 0)
+                self.assertGreater(made, 1000 * SECONDS / 10)
+        self.check_reports(leaktrace, targets, loss)
+
+    def check_reports(self, leaktrace, targets, loss):
+        wrong, whole, final = [], collections.Counter(), set()
+        for report in leaktrace.each_report():
+            pid = report["target"]["pid"]
+            for site in report["sites"]:
                 if site["kind"] != "goroutine" or site.get("stack_end"):
                     continue
-                whole += 1
+                whole[pid] += 1
                 problem = self.check_stack(site)
                 if problem:
-                    wrong.append((problem, [f.get("func") or f.get("mark") for f in site["frames"]]))
-        self.assertGreater(whole, 10)
-        self.assertEqual(wrong[:3], [], f"{len(wrong)} of {whole}")
-        return report
+                    wrong.append((targets[pid].version, problem,
+                                  [f.get("func") or f.get("mark") for f in site["frames"]]))
+            if report["final"]:
+                final.add(pid)
+                self.assert_no_loss(report, *loss)
+        self.assertEqual(final, targets.keys())
+        self.assertGreater(min(whole[pid] for pid in targets), 10)
+        self.assertEqual(wrong[:3], [], f"{len(wrong)} of {whole.total()}")
 
     def test_by_default(self):
-        for version in golang.versions():
-            with self.subTest(version):
-                report = self.churn(version, "--top", "1000")
-                self.assert_no_loss(report)
+        self.churn()
 
     def test_with_probes(self):
-        for version in golang.versions():
-            with self.subTest(version):
-                report = self.churn(version, "--top", "1000", "--go-probes")
-                self.assert_no_loss(report, "RELEASE", "ACQUIRE")
+        self.churn("--go-probes", loss=("RELEASE", "ACQUIRE"))

@@ -62,3 +62,15 @@ class GoTruth(harness.TestCase):
             for name in names:
                 with self.subTest(f"{version} {name}"):
                     self.check(golang.build(version, name) / name)
+
+    def test_explain(self):
+        """Of the probes that could be, it says where each would go, or why not."""
+        program = golang.build(golang.OWN, "noprofile") / "noprofile"
+        target = self.own(golang.start(program))
+        argv = (harness.LEAKTRACE, "--explain", "-p", str(target.pid))
+        text = harness.run(*argv).stdout
+        self.assertRegex(text, r"\nGo: go1\.[0-9.]+, .* without a probe\n")
+        self.assertNotIn("go_create", text)
+        text = harness.run(*argv, "--go-probes").stdout
+        self.assertRegex(text, r"\n +go_create +at file offset 0x[0-9a-f]+\n")
+        self.assertRegex(text, r"\n +go_body +not needed: ")

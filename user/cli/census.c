@@ -22,8 +22,6 @@
 #define SOCKETS_BUDGET_NS (200 * 1000000ULL)
 /* Threads whose names are looked up each time; of more, only those of new ones are. */
 #define MAX_RENAMED 1024
-/* Looks that are not for a report take one part in so many of the time: nobody reads the rings then. */
-#define LOOK_PAUSE 50
 /* Targets whose limits are looked up: that is a look at all processes of the machine each time. */
 #define MAX_LIMITED 16
 
@@ -454,7 +452,7 @@ static bool lives(const struct lt_target *target)
 
 static bool is_due(const struct lt_session *session, const struct lt_target *target)
 {
-	if (lt_feed_now() - target->looked_ns < target->look_cost_ns * LOOK_PAUSE)
+	if (lt_feed_now() - target->looked_ns < target->look_cost_ns * LT_LOOK_PAUSE)
 		return false;
 	for (int listing = LT_LISTING_NOWHERE + 1; listing < LT_LISTINGS; listing++) {
 		const struct lt_model_listing *latest = lt_pipeline_listing(target->pipeline,

@@ -67,10 +67,15 @@ static void print_sites(const struct lt_go_module *module, struct lt_buf *out)
 		lt_buf_printf(out, "    %-16s at file offset 0x%" PRIx64 "%s\n",
 			      lt_go_probe_names[sites.items[i].probe], sites.items[i].file_offset,
 			      sites.items[i].emulated ? "" : ", single-stepped");
-	for (int probe = 0; probe < LT_GO_PROBES; probe++)
-		if (sites.failed >> probe & 1)
-			lt_buf_printf(out, "    %-16s no place for it in this code\n",
-				      lt_go_probe_names[probe]);
+	for (int probe = 0; probe < LT_GO_PROBES; probe++) {
+		const char *why = sites.failed >> probe & 1 ? "no place for it in this code"
+				  : sites.absent >> probe & 1
+					  ? "not needed: the program has nothing of it"
+					  : NULL;
+
+		if (why)
+			lt_buf_printf(out, "    %-16s %s\n", lt_go_probe_names[probe], why);
+	}
 	lt_go_sites_free(&sites);
 }
 

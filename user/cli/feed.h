@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The inside of a live session: its state, and the feed that turns what the outside says (clock,
- * /proc, BPF counters, names) into events.  For user/cli/session.c, targets.c and feed.c only.
+ * /proc, BPF counters, names) into events.  For the files of user/cli that make up a session.
  */
 #ifndef LT_CLI_FEED_H
 #define LT_CLI_FEED_H
@@ -23,6 +23,9 @@
 
 #define HASH_NONFATAL_OOM 1 /* a failed insertion leaves hh.tbl NULL */
 #include <uthash.h>
+
+/* Looks that are not for a report take one part in so many of the time: nobody reads the rings then. */
+#define LT_LOOK_PAUSE 50
 
 /* Program code in memory: that of a process, and of those it forked that have mapped nothing new. */
 struct lt_image {

@@ -15,8 +15,6 @@
 #include "go/logical.h"
 #include "probe/gosites.h"
 
-/* Looks that are not for a report take one part in so many of the time: nobody reads the rings then. */
-#define LOOK_PAUSE 50
 /* Go's own default: one object of 512 KiB is sampled (runtime/mprof.go). */
 #define PROFILE_RATE (512 << 10)
 
@@ -301,7 +299,7 @@ static bool is_due(const struct lt_target *target)
 
 	return !golang ||
 	       (!golang->settled || (golang->program && lt_feed_now() - golang->looked_ns >=
-								golang->cost_ns * LOOK_PAUSE));
+								golang->cost_ns * LT_LOOK_PAUSE));
 }
 
 int lt_golang_take(struct lt_session *session, bool all)

@@ -198,8 +198,6 @@ static int add_sites(const struct search *search, size_t index, struct lt_go_sit
 			.address = address,
 			.file_offset = offset,
 			.emulated = found[i].emulated,
-			.is_entry_check = found[i].stack_check,
-			.caller_on_stack = rules[index].place == LT_GO_AT_ENTRY,
 		};
 	}
 	return count;

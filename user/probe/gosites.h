@@ -32,8 +32,6 @@ struct lt_go_site {
 	uint64_t address;     /* ELF virtual address of the instruction */
 	uint64_t file_offset; /* of it */
 	bool emulated; /* else the kernel steps over it singly, which costs some 20 times as much */
-	bool is_entry_check; /* it runs again when the stack grows there: the same id may come twice */
-	bool caller_on_stack; /* no frame yet: the caller's return address is at *rsp */
 };
 
 struct lt_go_sites {

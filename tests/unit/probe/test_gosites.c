@@ -329,12 +329,10 @@ static void test_versions(void **state)
 		if (!versions[i].new) {
 			assert_int_equal(sites.items[0].probe, LT_GO_PROBE_TIMER_START);
 			assert_int_equal(sites.items[0].address, BASE + 0x304);
-			assert_true(sites.items[0].caller_on_stack);
-			assert_true(sites.items[0].is_entry_check);
 			assert_int_equal(sites.items[1].probe, LT_GO_PROBE_TICKER_STOP);
 			assert_int_equal(sites.items[1].address, BASE + 0x404);
 			assert_int_equal(sites.items[1].file_offset, BASE + 0x404 - FILE_SHIFT);
-			assert_true(sites.items[1].emulated && sites.items[1].caller_on_stack);
+			assert_true(sites.items[1].emulated);
 		}
 		lt_go_sites_free(&sites);
 		assert_null(sites.items);
@@ -511,7 +509,6 @@ static void test_runtime(void **state)
 	assert_int_equal(sites.count, 2);
 	assert_int_equal(sites.items[0].address, BASE + 0x109);
 	assert_int_equal(sites.items[1].address, BASE + 0x509);
-	assert_false(sites.items[1].caller_on_stack);
 	assert_int_equal(sites.failed, BIT(CREATE) | BIT(SPAN_FREE));
 	assert_int_equal(sites.absent, 0);
 	lt_go_sites_free(&sites);
