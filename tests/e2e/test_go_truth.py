@@ -8,6 +8,7 @@ import harness
 PROGRAMS = ("truth-plain", "truth-stripped")
 ALL_PROGRAMS = (*PROGRAMS, "truth-pie", "truth-cgo", "truth-trimpath", "truth-noopt", "truth-race")
 PAGE_NOISE = 1 << 20  # what a program does to answer a request is in its figures, too
+SMALL = 64 << 20  # of what is read no ring has to keep anything: the rings are 64 MiB, mapped twice
 
 
 class GoTruth(harness.TestCase):
@@ -26,6 +27,7 @@ class GoTruth(harness.TestCase):
         self.check_heap(before[1], gotruth.heap_of(report))
         self.check_figures(report["runtime"], figures, sum(before[0].values()))
         self.assert_no_loss(report)
+        self.assertLess(report["collector"]["rss_bytes"], SMALL)
         self.assertTrue(truth.process.alive())
 
     def check_goroutines(self, expected, got):

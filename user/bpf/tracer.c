@@ -183,6 +183,14 @@ static int watch_lives(struct lt_tracer *tracer)
 	return err;
 }
 
+/* Of what is read from memory alone, nothing comes through the rings. */
+static bool needs_rings(const struct lt_tracer_options *options)
+{
+	const uint64_t read = UINT64_C(1) << LT_KIND_GOROUTINE | UINT64_C(1) << LT_KIND_GO_HEAP;
+
+	return options->go_probes || options->kinds & ~read;
+}
+
 int lt_tracer_open(struct lt_tracer **result, const struct lt_features *features,
 		   const struct lt_tracer_options *options, struct lt_buf *error)
 {
@@ -195,7 +203,9 @@ int lt_tracer_open(struct lt_tracer **result, const struct lt_features *features
 	memset(tracer->rings, -1, sizeof(tracer->rings));
 	tracer->uprobe_multi = features->uprobe_multi;
 	tracer->ring_count = ring_count_for(sysconf(_SC_NPROCESSORS_ONLN));
-	if (!ring_bytes)
+	if (!needs_rings(options))
+		ring_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+	else if (!ring_bytes)
 		ring_bytes = DEFAULT_RINGS_BYTES / tracer->ring_count;
 	libbpf_set_print(print_libbpf);
 	tracer->bpf = leaktrace_bpf__open();
