@@ -42,7 +42,7 @@
 #define LT_MAX_CGROUP_DEPTH  64        /* levels of groups below --cgroup */
 #define LT_MAX_GOROUTINES    (4 << 20) /* of one process that a walk looks at */
 #define LT_MAX_GO_STACKS     65536     /* distinct stacks of goroutines in one walk */
-#define LT_MAX_GO_BUCKETS    (1 << 20) /* of one process's heap profile */
+#define LT_MAX_GO_BUCKETS    (1 << 18) /* of one process's heap profile */
 #define LT_MAX_GO_MODULES    64        /* a program and its plugins */
 #define LT_MAX_GO_TABLE      (512 << 20) /* bytes of one file's pclntab */
 #define LT_MAX_GO_BIRTHS     (1 << 17)   /* goroutines whose creation is remembered: the latest */

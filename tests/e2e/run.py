@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the end-to-end tests: run.py [-v] [PART-OF-A-NAME ...].  Needs root and BPF."""
 
+import os
 import re
 import signal
 import subprocess
@@ -16,7 +17,7 @@ sys.path.insert(0, str(HERE))
 sys.dont_write_bytecode = True
 
 ALONE = "--alone"  # exactly these tests, one after the other
-AT_ONCE = 4
+AT_ONCE = int(os.environ.get("LEAKTRACE_TESTS_AT_ONCE", 4))
 
 
 class Result(unittest.TestResult):

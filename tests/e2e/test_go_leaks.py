@@ -99,19 +99,22 @@ def holds_huge(lines):
 
 class Services(harness.TestCase):
     PATIENT = True
+    started = {}
 
     def start(self, version, names):
         """{(scenario, "leak" or "clean"): process}"""
         directory = golang.build(version, "leaks", "grpc")
         # So timers are kept until they expire, as before 1.23; 1.27 does not know it any more, and ends.
         timers = {"GODEBUG": "asynctimerchan=1"} if golang.minor(version) < NOT_SINCE["after"] else {}
-        started = {}
+        for process in self.started.values():  # those of another version
+            process.close()
+        self.started = {}
         for name in names:
             for mode in ("leak", "clean"):
                 program = (["grpc"] if name == "grpc" else ["leaks", name]) + [mode]
-                started[name, mode] = self.own(golang.start(
+                self.started[name, mode] = self.own(golang.start(
                     directory / program[0], *program[1:], **timers))
-        return started
+        return self.started
 
     def check(self, session, expected):
         session.wait(expected)

@@ -65,6 +65,19 @@ class GoTruth(harness.TestCase):
                 with self.subTest(f"{version} {name}"):
                     self.check(golang.build(version, name) / name)
 
+    def test_stacks_that_were_cut(self):
+        """They say so, and two of them are not taken for one."""
+        for version in golang.versions():
+            with self.subTest(version):
+                target = self.own(golang.start(golang.build(version, "deep") / "deep"))
+                report = self.leaktrace(target, "--top", 1000, kinds=None, count=1).final()
+                # Not what the garbage collector needs, which it starts from there.
+                sites = [site for site in report["sites"] if site["kind"] == "go-heap"
+                         and site["acquired_count"] >= 100]
+                self.assertEqual(len(sites), 2 if golang.minor(version) >= 23 else 1)
+                self.assertEqual(sum(site["live_bytes"] for site in sites), int(target.said[0]))
+                self.assertEqual({site["stack_end"] for site in sites}, {"frame limit reached"})
+
     def test_explain(self):
         """Of the probes that could be, it says where each would go, or why not."""
         program = golang.build(golang.OWN, "noprofile") / "noprofile"

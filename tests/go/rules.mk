@@ -16,5 +16,5 @@ $(BUILD)/go/built: tests/go/build.sh $(GO_SOURCES)
 check-go:
 	@packaging/install-deps.sh check
 	@$(MAKE) --no-print-directory -s all
-	LEAKTRACE_BUILD=$(BUILD) LEAKTRACE_GO_VERSIONS="$(GO_VERSIONS)" LEAKTRACE_GO_CHURN_S=$(GO_CHURN_S) \
+	LEAKTRACE_TESTS_AT_ONCE=1 LEAKTRACE_BUILD=$(BUILD) LEAKTRACE_GO_VERSIONS="$(GO_VERSIONS)" LEAKTRACE_GO_CHURN_S=$(GO_CHURN_S) \
 		/usr/bin/python3 tests/e2e/run.py test_go

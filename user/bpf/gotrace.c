@@ -10,26 +10,12 @@
 #include "bpf/close_all.h"
 #include "bpf/uprobe_multi.h"
 
-#define BIT(probe) (1U << LT_GO_PROBE_##probe)
-
-/*
- * Releases first, so that no acquire is seen whose release could not be.  An acquire is left out if the
- * program has a function that releases, but its code is not known.
- */
-static const struct step {
-	enum lt_go_probe probe;
-	uint32_t releases; /* bits 1 << enum lt_go_probe */
-} steps[] = {
-	{ LT_GO_PROBE_BODY_IDLE, 0 },
-	{ LT_GO_PROBE_BODY_CLOSE, 0 },
-	{ LT_GO_PROBE_TICKER_STOP, 0 },
-	{ LT_GO_PROBE_CANCEL, 0 },
-	{ LT_GO_PROBE_SPAN_FREE, 0 },
-	{ LT_GO_PROBE_CREATE, 0 },
-	{ LT_GO_PROBE_BODY, BIT(BODY_IDLE) | BIT(BODY_CLOSE) },
-	{ LT_GO_PROBE_TIMER_START, BIT(TICKER_STOP) },
-	{ LT_GO_PROBE_CONTEXT, BIT(CANCEL) },
-	{ LT_GO_PROBE_SPAN, BIT(SPAN_FREE) },
+/* Releases first, so that no acquire is seen whose release could not be. */
+static const enum lt_go_probe steps[] = {
+	LT_GO_PROBE_BODY_IDLE, LT_GO_PROBE_BODY_CLOSE,  LT_GO_PROBE_TICKER_STOP,
+	LT_GO_PROBE_CANCEL,    LT_GO_PROBE_SPAN_FREE,   LT_GO_PROBE_CREATE,
+	LT_GO_PROBE_BODY,      LT_GO_PROBE_TIMER_START, LT_GO_PROBE_CONTEXT,
+	LT_GO_PROBE_SPAN,
 };
 #define STEPS (sizeof(steps) / sizeof(steps[0]))
 
@@ -128,20 +114,20 @@ static int attach_perf(struct lt_gotrace *trace, const struct bpf_program *progr
 }
 
 static int attach_step(struct lt_gotrace *trace, const struct bpf_object *object, uint32_t pid,
-		       const struct lt_go_plan *plan, const struct step *step)
+		       const struct lt_go_plan *plan, enum lt_go_probe probe)
 {
 	const struct lt_go_sites *sites = plan->sites;
 	_lt_free_ uint64_t *offsets = calloc(sites->count + 1, sizeof(*offsets));
 	const struct bpf_program *program =
-		bpf_object__find_program_by_name(object, lt_go_probe_names[step->probe]);
+		bpf_object__find_program_by_name(object, lt_go_probe_names[probe]);
 	size_t count = 0;
 
 	if (!offsets)
 		return -ENOMEM;
 	for (size_t i = 0; i < sites->count; i++)
-		if (sites->items[i].probe == step->probe)
+		if (sites->items[i].probe == probe)
 			offsets[count++] = sites->items[i].file_offset;
-	if (!count || sites->failed & step->releases)
+	if (!count)
 		return 0;
 	return (trace->uprobe_multi ? attach_multi : attach_perf)(trace, program, pid, plan->path,
 								  offsets, count);
@@ -153,7 +139,7 @@ int lt_gotrace_attach(struct lt_gotrace *trace, const struct bpf_object *object,
 	int err = 0;
 
 	for (size_t i = 0; i < STEPS && plan->sites && !err; i++)
-		err = attach_step(trace, object, pid, plan, &steps[i]);
+		err = attach_step(trace, object, pid, plan, steps[i]);
 	return err;
 }
 

@@ -32,6 +32,13 @@ uint64_t lt_feed_now(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
+struct lt_event lt_feed_event(const struct lt_target *target, enum lt_event_type type)
+{
+	return (struct lt_event){ .type = (uint8_t)type,
+				  .tgid = target->number,
+				  .time_ns = lt_feed_now() };
+}
+
 /* To the recording and to the pipelines. */
 static int deliver(struct lt_session *session, const struct lt_event *event)
 {

@@ -135,6 +135,8 @@ int lt_feed_receive(void *session, const struct lt_event *event);
 /* Reads the rings, until what was in them at the call has been told; but by a very fast target. */
 int lt_feed_drain(const struct lt_session *session);
 uint64_t lt_feed_now(void);
+/* One of this target that is told now; its kind and what belongs to the type are the caller's to fill in. */
+struct lt_event lt_feed_event(const struct lt_target *target, enum lt_event_type type);
 
 /* TARGET, the first MODULEs and PROCESS.  shares: the target whose image it has, or NULL. */
 int lt_feed_start(struct lt_session *session, struct lt_target *target,

@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/hash.h"
 #include "base/log.h"
+#include "cli/goheap.h"
 #include "cli/goprobes.h"
 #include "cli/gowalk.h"
 #include "go/figures.h"
 #include "go/heap.h"
-#include "go/logical.h"
 #include "probe/gosites.h"
 
 /* Go's own default: one object of 512 KiB is sampled (runtime/mprof.go). */
@@ -21,19 +20,12 @@
 /* Looks for a runtime that has not started yet: about a minute. */
 #define MAX_TRIES 60
 
-/* What was last told of a site of the heap. */
-struct told {
-	uint64_t stack_id;
-	uint64_t allocs, frees;
-	UT_hash_handle hh;
-};
-
 struct lt_golang {
 	struct lt_go_program *program; /* NULL: none, or not understood */
 	struct lt_gowalk *walk;
-	struct told *told;
+	struct lt_goheap *profile;
 	uint32_t heap; /* enum lt_runtime_heap */
-	bool rate_written;
+	bool rate_written, probed;
 	unsigned int changes; /* lt_modules_changes() at the latest look for plugins */
 	unsigned int tries;
 	bool settled; /* it was found, or never will be */
@@ -132,95 +124,14 @@ static int find(struct lt_session *session, struct lt_target *target)
 	attached = lt_goprobes_attach(
 		session, target, golang->program,
 		lt_goprobes_wanted(session, golang->heap == LT_RUNTIME_HEAP_OFF));
+	golang->probed = attached;
 	if (golang->heap == LT_RUNTIME_HEAP_OFF && attached >> LT_GO_PROBE_SPAN & 1)
 		golang->heap = LT_RUNTIME_HEAP_SPANS;
-	if (watches(session, LT_KIND_GOROUTINE))
+	if (golang->heap == LT_RUNTIME_HEAP_PROFILE || golang->heap == LT_RUNTIME_HEAP_ENABLED)
+		err = lt_goheap_new(&golang->profile, golang->program);
+	if (!err && watches(session, LT_KIND_GOROUTINE))
 		err = lt_gowalk_new(&golang->walk, golang->program, lives_probed(attached));
 	lt_go_figures_find(golang->program);
-	return err;
-}
-
-static struct lt_event event_of(const struct lt_target *target, enum lt_event_type type)
-{
-	return (struct lt_event){
-		.type = (uint8_t)type,
-		.kind = LT_KIND_GO_HEAP,
-		.tgid = target->number,
-		.time_ns = lt_feed_now(),
-	};
-}
-
-/* 1: it stands as it was told; 0, or -ENOMEM. */
-static int note_told(struct lt_golang *golang, uint64_t stack_id, uint64_t allocs, uint64_t frees)
-{
-	struct told *told;
-
-	HASH_FIND(hh, golang->told, &stack_id, sizeof(stack_id), told);
-	if (told && told->allocs == allocs && told->frees == frees)
-		return 1;
-	if (!told) {
-		told = calloc(1, sizeof(*told));
-		if (!told)
-			return -ENOMEM;
-		told->stack_id = stack_id;
-		HASH_ADD(hh, golang->told, stack_id, sizeof(told->stack_id), told);
-		if (!told->hh.tbl) {
-			free(told);
-			return -ENOMEM;
-		}
-	}
-	told->allocs = allocs;
-	told->frees = frees;
-	return 0;
-}
-
-static int tell_bucket(struct lt_session *session, const struct lt_target *target,
-		       const struct lt_go_bucket *bucket)
-{
-	struct lt_golang *golang = target->golang;
-	struct lt_event event = event_of(target, LT_EVENT_STACK);
-	uint64_t words[LT_MAX_FRAMES], stack_id;
-	const uint64_t *known;
-	uint16_t count = lt_go_physical(golang->program, bucket->frames, bucket->frame_count,
-					words);
-	int err;
-
-	if (!count || !bucket->sampled_allocs)
-		return 0;
-	stack_id = lt_mix64(lt_fnv1a(LT_FNV_SEED, words, count * sizeof(words[0])));
-	err = note_told(golang, stack_id, bucket->sampled_allocs, bucket->sampled_frees);
-	if (err)
-		return err < 0 ? err : 0;
-	event.stack = (struct lt_event_stack){ stack_id, words, count, LT_STACK_COMPLETE };
-	if (!lt_pipeline_stack(target->pipeline, stack_id, &known))
-		err = lt_feed_emit(session, &event);
-	if (err)
-		return err;
-	event = event_of(target, LT_EVENT_OBSERVE);
-	event.observe = (struct lt_event_observe){
-		.stack_id = stack_id,
-		.acquired_count = (uint64_t)(bucket->allocs + 0.5),
-		.acquired_size = (uint64_t)(bucket->alloc_bytes + 0.5),
-		.released_count = (uint64_t)(bucket->frees + 0.5),
-		.released_size = (uint64_t)(bucket->free_bytes + 0.5),
-		.sampled = bucket->sampled_allocs > bucket->sampled_frees
-				   ? bucket->sampled_allocs - bucket->sampled_frees
-				   : 1,
-	};
-	return lt_feed_emit(session, &event);
-}
-
-static int take_heap(struct lt_session *session, const struct lt_target *target, uint64_t *rate)
-{
-	struct lt_go_heap heap = { 0 };
-	int err = lt_go_heap_read(target->golang->program, &heap);
-
-	if (err)
-		return err == -ENOMEM ? err : 0;
-	*rate = heap.rate;
-	for (size_t i = 0; i < heap.count && !err; i++)
-		err = tell_bucket(session, target, &heap.buckets[i]);
-	lt_go_heap_free(&heap);
 	return err;
 }
 
@@ -228,15 +139,14 @@ static int tell_runtime(struct lt_session *session, const struct lt_target *targ
 			const struct lt_gowalk_result *walked)
 {
 	struct lt_golang *golang = target->golang;
-	struct lt_event event = event_of(target, LT_EVENT_RUNTIME);
+	struct lt_event event = lt_feed_event(target, LT_EVENT_RUNTIME);
 
-	event.kind = LT_KIND_NONE;
 	if (lt_go_figures_read(golang->program, &event.runtime))
 		return 0;
 	event.runtime.version = golang->program->version;
 	event.runtime.heap = golang->heap;
 	event.runtime.heap_rate = rate;
-	event.runtime.probes = session->options->go_probes;
+	event.runtime.probes = golang->probed;
 	event.runtime.goroutines = walked ? walked->goroutines : LT_UNKNOWN_FIGURE;
 	event.runtime.runtime_goroutines = walked ? walked->runtime_goroutines : LT_UNKNOWN_FIGURE;
 	event.runtime.unread_goroutines = walked ? walked->unread : LT_UNKNOWN_FIGURE;
@@ -260,14 +170,16 @@ static int look_for_plugins(struct lt_target *target)
 	lt_maps_free(&maps);
 	if (golang->walk)
 		lt_gowalk_reset(golang->walk);
+	if (golang->profile)
+		lt_goheap_reset(golang->profile);
 	return err;
 }
 
-static int look_at(struct lt_session *session, struct lt_target *target)
+static int look(struct lt_session *session, struct lt_target *target)
 {
 	struct lt_golang *golang = target->golang;
 	struct lt_gowalk_result walked = { 0 };
-	uint64_t began_ns = lt_feed_now(), rate = 0;
+	uint64_t rate = 0;
 	int err = golang->settled ? 0 : find(session, target);
 	bool has_walk;
 
@@ -277,14 +189,21 @@ static int look_at(struct lt_session *session, struct lt_target *target)
 	if (!err && golang->walk)
 		err = lt_gowalk_take(golang->walk, session, target, &walked);
 	has_walk = !err && golang->walk;
-	if (!err &&
-	    (golang->heap == LT_RUNTIME_HEAP_PROFILE || golang->heap == LT_RUNTIME_HEAP_ENABLED))
-		err = take_heap(session, target, &rate);
+	if (!err && golang->profile)
+		err = lt_goheap_take(golang->profile, session, target, &rate);
 	if (!err || err == -EBADMSG)
 		err = tell_runtime(session, target, rate, has_walk ? &walked : NULL);
-	golang->looked_ns = lt_feed_now();
-	golang->cost_ns = golang->looked_ns - began_ns;
 	return err == -ENOMEM ? err : 0; /* that it is gone will be told */
+}
+
+static int look_at(struct lt_session *session, struct lt_target *target)
+{
+	uint64_t began_ns = lt_feed_now();
+	int err = look(session, target);
+
+	target->golang->looked_ns = lt_feed_now();
+	target->golang->cost_ns = target->golang->looked_ns - began_ns;
+	return err;
 }
 
 static bool lives(const struct lt_target *target)
@@ -297,9 +216,8 @@ static bool is_due(const struct lt_target *target)
 {
 	const struct lt_golang *golang = target->golang;
 
-	return !golang ||
-	       (!golang->settled || (golang->program && lt_feed_now() - golang->looked_ns >=
-								golang->cost_ns * LT_LOOK_PAUSE));
+	return !golang || ((golang->program || !golang->settled) &&
+			   lt_feed_now() - golang->looked_ns >= golang->cost_ns * LT_LOOK_PAUSE);
 }
 
 int lt_golang_take(struct lt_session *session, bool all)
@@ -332,12 +250,13 @@ void lt_golang_describe(const struct lt_target *target, struct lt_buf *out)
 		lt_buf_printf(out, ": %s, read from its memory", target->golang->program->version);
 }
 
-/* The same process is another program by now. */
+/* The same process is another Go program by now, with probes of its own. */
 static bool lives_on(const struct lt_session *session, const struct lt_target *ended)
 {
 	const struct lt_target *target = session->targets;
 
-	while (target && (target->pid != ended->pid || target->ended))
+	while (target && (target->pid != ended->pid || target->ended || !target->golang ||
+			  !target->golang->program))
 		target = target->hh.next;
 	return target;
 }
@@ -345,7 +264,6 @@ static bool lives_on(const struct lt_session *session, const struct lt_target *e
 void lt_golang_leave(struct lt_session *session, struct lt_target *target)
 {
 	struct lt_golang *golang = target->golang;
-	struct told *told, *next;
 
 	if (!golang)
 		return;
@@ -357,10 +275,7 @@ void lt_golang_leave(struct lt_session *session, struct lt_target *target)
 		lt_tracer_leave_go(session->tracer, target->pid);
 	lt_gowalk_free(golang->walk);
 	lt_go_program_free(golang->program);
-	HASH_ITER(hh, golang->told, told, next) {
-		HASH_DEL(golang->told, told);
-		free(told);
-	}
+	lt_goheap_free(golang->profile);
 	free(golang);
 	target->golang = NULL;
 }

@@ -85,15 +85,15 @@ static int open_file(const struct lt_target *target, const struct lt_go_module *
 	return fd ? fd : -ENOENT;
 }
 
-static uint32_t attach_module(struct lt_session *session, const struct lt_target *target,
-			      const struct lt_go_module *module, struct lt_go_plan *plan,
-			      const struct lt_go_sites *sites)
+/* Bits 1 << enum lt_go_probe, or -errno. */
+static int attach_module(struct lt_session *session, const struct lt_target *target,
+			 const struct lt_go_module *module, struct lt_go_plan *plan,
+			 const struct lt_go_sites *sites)
 {
 	_lt_buf_ struct lt_buf error = { 0 };
 	_lt_close_ int fd = open_file(target, module);
 	char path[64];
-	uint32_t attached = 0;
-	int err = fd < 0 ? fd : 0;
+	int attached = 0, err = fd < 0 ? fd : 0;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	plan->path = path;
@@ -107,10 +107,10 @@ static uint32_t attach_module(struct lt_session *session, const struct lt_target
 		else
 			lt_warn("Go probes cannot be attached to pid %u: %s", target->pid,
 				strerror(-err));
-		return 0;
+		return err;
 	}
 	for (size_t i = 0; i < sites->count; i++)
-		attached |= 1U << sites->items[i].probe;
+		attached |= 1 << sites->items[i].probe;
 	return attached;
 }
 
@@ -144,10 +144,11 @@ uint32_t lt_goprobes_attach(struct lt_session *session, const struct lt_target *
 {
 	struct lt_go_plan plan = { .layout = layout_of(program) };
 	uint32_t attached = 0;
+	int added = 0;
 
 	/* Those of the program that it was before an exec. */
 	lt_tracer_leave_go(session->tracer, target->pid);
-	for (size_t i = 0; i < program->module_count; i++) {
+	for (size_t i = 0; i < program->module_count && added >= 0; i++) {
 		struct lt_go_sites sites = { 0 };
 
 		if (wanted && lt_go_sites_find(program->modules[i].file, wanted, &sites))
@@ -159,9 +160,15 @@ uint32_t lt_goprobes_attach(struct lt_session *session, const struct lt_target *
 				drop(&sites, kinds[kind].probes);
 		/* Without sites BPF is told of the runtime all the same. */
 		if (sites.count || !i)
-			attached |= attach_module(session, target, &program->modules[i], &plan,
-						  &sites);
+			added = attach_module(session, target, &program->modules[i], &plan, &sites);
+		if (added > 0)
+			attached |= (uint32_t)added;
 		lt_go_sites_free(&sites);
+	}
+	if (added < 0) {
+		/* Half of them would tell half the truth. */
+		lt_tracer_leave_go(session->tracer, target->pid);
+		return 0;
 	}
 	return attached;
 }

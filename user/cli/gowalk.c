@@ -208,13 +208,21 @@ static bool is_full(const struct lt_go_stack *stack)
 }
 
 /*
- * Where one that is about to run stands is chance, and would make ever new sites: like one that runs
- * it is known by what it began with.  So is one whose stack does not hold up.
+ * Where one that is about to run stands is chance, as of one that was stopped anywhere or pays for its
+ * allocations, and would make ever new sites: like one that runs it is known by what it began with.
  */
+static bool stands_by_chance(const struct lt_goroutine *goroutine)
+{
+	return goroutine->mark == LT_MARK_RUNNABLE || goroutine->mark == LT_MARK_RUNNING ||
+	       goroutine->mark == LT_MARK_PREEMPTED || goroutine->mark == LT_MARK_GC_ASSIST ||
+	       goroutine->mark == LT_MARK_GC_ASSIST_WAIT;
+}
+
+/* Nor has one whose stack does not hold up. */
 static bool has_place(const struct lt_goroutine *goroutine, const struct lt_go_stack *stack)
 {
 	return stack->frame_count && (!stack->cut || is_full(stack)) &&
-	       goroutine->mark != LT_MARK_RUNNABLE && goroutine->mark != LT_MARK_RUNNING;
+	       !stands_by_chance(goroutine);
 }
 
 static void make_group(struct group *group, const struct lt_target *target,
@@ -224,7 +232,7 @@ static void make_group(struct group *group, const struct lt_target *target,
 	const struct lt_go_stack *stack = &all->stacks[goroutine->stack];
 
 	group->count = 0;
-	group->end = goroutine->cut && goroutine->mark != LT_MARK_RUNNING && !is_full(stack)
+	group->end = goroutine->cut && !stands_by_chance(goroutine) && !is_full(stack)
 			     ? LT_STACK_MOVED
 			     : LT_STACK_COMPLETE;
 	group->stack_id = LT_FNV_SEED;
@@ -244,12 +252,10 @@ static void make_group(struct group *group, const struct lt_target *target,
 
 static struct lt_event event_of(const struct lt_target *target, enum lt_event_type type)
 {
-	return (struct lt_event){
-		.type = (uint8_t)type,
-		.kind = LT_KIND_GOROUTINE,
-		.tgid = target->number,
-		.time_ns = lt_feed_now(),
-	};
+	struct lt_event event = lt_feed_event(target, type);
+
+	event.kind = LT_KIND_GOROUTINE;
+	return event;
 }
 
 static int tell_stack(struct lt_session *session, const struct lt_target *target,
@@ -381,6 +387,13 @@ struct comparison {
 	size_t count;
 };
 
+static bool has_ended(const struct lt_gowalk *walk, uint64_t id)
+{
+	const struct birth *birth = walk->probed ? find_birth(walk, id) : NULL;
+
+	return birth && birth->ended;
+}
+
 /*
  * Those of the walk before with lesser ids are missing.  Where not all could be read they may be among
  * these, and stay for the next walk to say.
@@ -390,7 +403,7 @@ static int pass(struct comparison *with, uint64_t id)
 	int err = 0;
 
 	for (; with->before < with->end && with->before->id < id && !err; with->before++)
-		if (with->all->beyond)
+		if (with->all->beyond && !has_ended(with->walk, with->before->id))
 			with->now[with->count++] = *with->before;
 		else
 			err = tell_gone(with->walk, with->session, with->target, with->before->id);

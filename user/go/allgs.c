@@ -12,7 +12,7 @@
 
 #define CHUNK_BYTES    (256u << 10)
 #define MAX_SPAN_BYTES (256ULL << 20) /* of variables that are looked at */
-#define MAX_CANDIDATES (1u << 17)     /* that are asked for their elements: one or two calls each */
+#define MAX_CANDIDATES (1u << 14)     /* that are asked for their elements: one or two calls each */
 #define TRIED          16             /* elements of a candidate that must hold up */
 #define USER_END       (1ULL << 47)   /* TASK_SIZE_MAX, arch/x86/include/asm/page_64_types.h */
 #define SEARCHES       3              /* before goroutines that do not hold up are believed */

@@ -96,8 +96,8 @@ static const uint8_t waits_26[] = {
 		.g_status = (status), .g_goid = (goid), .g_waitsince = (waitsince),                \
 		.g_waitreason = (waitreason), .g_tracking_seq = (seq), .g_parent_goid = (parent),  \
 		.g_gopc = (gopc), .g_startpc = (startpc), .g_labels = (labels),                    \
-		.g_bytes = (labels) + 8, .m_procid = (procid), .m_curg = (procid) + 120,           \
-		.wait_marks = (waits), .wait_mark_count = sizeof(waits),                           \
+		.g_bytes = (labels) + 8, .m_curg = (procid) + 120, .wait_marks = (waits),          \
+		.wait_mark_count = sizeof(waits),                                                  \
 	}
 
 /*

@@ -19,7 +19,7 @@ struct lt_go_layout {
 		g_parent_goid, g_gopc, g_startpc, g_labels, g_bytes;
 	/* counts, modulo 256, how often it stopped running (casgstatus(), from 1.17 on) */
 	uint16_t g_tracking_seq;
-	uint16_t m_procid, m_curg;
+	uint16_t m_curg;
 	/* waitReason → enum lt_mark (leaktrace/marks.def), by its number; 0: none such */
 	const uint8_t *wait_marks;
 	uint8_t wait_mark_count;

@@ -1,34 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "go/logical.h"
 
-#include "leaktrace/limits.h"
+#include <time.h>
 
-/* How many functions of the source are behind a return address; 1 if that is not known. */
-static size_t depth_of(const struct lt_go_program *program, uint64_t frame)
+/* Frames that the runtime keeps at least: runtime/mprof.go, maxStack; since 1.23 four times as many. */
+#define KEPT_FRAMES 32
+
+static bool is_late(uint64_t deadline_ns)
 {
-	const struct lt_go_module *module = lt_go_program_module(program, frame - 1);
-	struct lt_source_frame frames[LT_MAX_INLINE_DEPTH];
-	size_t count = 0;
+	struct timespec now;
 
-	if (!module || !lt_gopclntab_frames(lt_gofile_pclntab(module->file),
-					    frame - 1 - module->bias, frames, &count))
-		return 1;
-	return count ? count : 1;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec >= deadline_ns;
 }
 
-uint16_t lt_go_physical(const struct lt_go_program *program, const uint64_t *frames, uint16_t count,
-			uint64_t *to)
+/* One that ends in the runtime's own code without an end was not cut: it does not go back from there. */
+static bool is_cut(struct lt_go_pcs *pcs, const uint64_t *frames, uint16_t count)
 {
-	uint16_t kept = 0;
-	size_t skip = 0;
+	return count >= KEPT_FRAMES && !(lt_go_pcs_get(pcs, frames[count - 1] - 1).flags &
+					 (LT_GO_PC_ENDS | LT_GO_PC_SWITCHES));
+}
 
-	for (uint16_t i = 0; i < count && kept < LT_MAX_FRAMES; i++) {
-		if (skip) {
-			skip--;
+bool lt_go_logical_to_machine(struct lt_go_pcs *pcs, const uint64_t *frames, uint16_t count,
+			      uint64_t deadline_ns, struct lt_go_machine_stack *stack)
+{
+	uint8_t inlined = 0; /* frames to come that are in the machine's frame before */
+
+	stack->count = 0;
+	stack->cut = is_cut(pcs, frames, count);
+	for (uint16_t i = 0; i < count; i++) {
+		if (inlined) {
+			inlined--;
 			continue;
 		}
-		to[kept++] = frames[i];
-		skip = depth_of(program, frames[i]) - 1;
+		if (stack->count == LT_MAX_FRAMES) {
+			stack->cut = true;
+			break;
+		}
+		if (is_late(deadline_ns))
+			return false;
+		stack->frames[stack->count++] = frames[i];
+		inlined = (uint8_t)(lt_go_pcs_depth(pcs, frames[i] - 1) - 1);
 	}
-	return kept;
+	return true;
 }

@@ -7,13 +7,20 @@
 #ifndef LT_GO_LOGICAL_H
 #define LT_GO_LOGICAL_H
 
-#include "go/program.h"
+#include "go/pcs.h"
+#include "leaktrace/limits.h"
+
+struct lt_go_machine_stack {
+	uint64_t frames[LT_MAX_FRAMES]; /* return addresses, leaf first */
+	uint16_t count;
+	bool cut; /* there are more, beyond LT_MAX_FRAMES or what the runtime keeps of a stack */
+};
 
 /*
- * The addresses that are in frames of the machine's stack, of a profile's: to has room for count of
- * them, and for LT_MAX_FRAMES at most.  How many.
+ * The addresses that are in frames of the machine's stack, of a profile's.  False: it was not done by
+ * deadline_ns (CLOCK_MONOTONIC), for the tables are the target's, thus hostile.
  */
-uint16_t lt_go_physical(const struct lt_go_program *program, const uint64_t *frames, uint16_t count,
-			uint64_t *to);
+bool lt_go_logical_to_machine(struct lt_go_pcs *pcs, const uint64_t *frames, uint16_t count,
+			      uint64_t deadline_ns, struct lt_go_machine_stack *stack);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "leaktrace/limits.h"
 
 /* A hostile stack can name each byte of the code: then all is forgotten, and learnt again. */
 #define MAX_SLOTS   (1u << 18)
@@ -128,4 +129,29 @@ struct lt_go_pc lt_go_pcs_get(struct lt_go_pcs *pcs, uint64_t pc)
 		pcs->used++;
 	}
 	return known;
+}
+
+static uint8_t depth_of(const struct lt_go_program *program, uint64_t pc)
+{
+	const struct lt_go_module *module = lt_go_program_module(program, pc);
+	struct lt_source_frame frames[LT_MAX_INLINE_DEPTH];
+	size_t count = 0;
+
+	if (!module || !lt_gopclntab_frames(lt_gofile_pclntab(module->file), pc - module->bias,
+					    frames, &count))
+		return 1;
+	return count ? (uint8_t)count : 1;
+}
+
+uint8_t lt_go_pcs_depth(struct lt_go_pcs *pcs, uint64_t pc)
+{
+	struct lt_go_pc known = lt_go_pcs_get(pcs, pc), *slot;
+
+	if (known.depth)
+		return known.depth;
+	known.depth = depth_of(pcs->program, pc);
+	slot = pcs->size ? slot_of(pcs->slots, pcs->size, pc) : NULL;
+	if (slot && slot->pc)
+		slot->depth = known.depth;
+	return known.depth;
 }

@@ -14,5 +14,7 @@ struct lt_go_pcs {
 
 void lt_go_pcs_free(struct lt_go_pcs *pcs); /* forgets all; may go on to be used */
 struct lt_go_pc lt_go_pcs_get(struct lt_go_pcs *pcs, uint64_t pc);
+/* How many functions of the source are there, all but one of them inlined; 1 if that is not known. */
+uint8_t lt_go_pcs_depth(struct lt_go_pcs *pcs, uint64_t pc);
 
 #endif

@@ -15,6 +15,7 @@
 #define PAGE        4096U
 #define BLOCK_PAGES 8U
 #define BLOCK       (PAGE * BLOCK_PAGES)
+#define CHUNK_BITS  3 /* blocks */
 #define SLOT_BITS   9
 #define SLOTS       (1U << SLOT_BITS)
 #define MAX_CALLS   32768 /* 1 GiB */
@@ -75,7 +76,9 @@ static bool fill(struct lt_remote_blocks *blocks, struct block *block, uint64_t 
 static bool read_page(struct lt_remote_blocks *blocks, uint64_t address, void *to, size_t len)
 {
 	uint64_t number = address / BLOCK;
-	size_t slot = lt_mix64(number) >> (64 - SLOT_BITS);
+	/* The blocks of a chunk beside each other: what lies across two of them must not go to and fro. */
+	size_t chunk = lt_mix64(number >> CHUNK_BITS) >> (64 - (SLOT_BITS - CHUNK_BITS));
+	size_t slot = chunk << CHUNK_BITS | (number & ((1U << CHUNK_BITS) - 1));
 	struct block *block = &blocks->blocks[slot];
 
 	if (block->number != number + 1 && !fill(blocks, block, number))

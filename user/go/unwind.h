@@ -25,6 +25,7 @@ struct lt_go_pc {
 	uint64_t pc;
 	int32_t delta; /* from SP to the return address */
 	uint8_t flags;
+	uint8_t depth; /* functions of the source that are there; 0: not looked up yet (go/pcs.h) */
 };
 
 typedef struct lt_go_pc (*lt_go_pc_lookup)(void *context, uint64_t pc);
