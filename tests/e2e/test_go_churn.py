@@ -25,6 +25,10 @@ CREATORS = {"main.worker": "main.spawn", "main.spawn": "main.main", "main.collec
             "main.parkReceive.func1": "time.goFunc"}
 
 
+# Where one stands that does this is chance: it is known by what it began with.
+BY_CHANCE = ("started", "running", "runnable", "preempted", "GC assist marking", "GC assist wait")
+
+
 class Churn(TestCase):
     PATIENT = True
 
@@ -38,7 +42,7 @@ class Churn(TestCase):
         for callee, caller in zip(own, own[1:]):
             if caller not in CALLERS.get(callee, ()):
                 return f"{callee} is not called by {caller}"
-        if not own and frames[0].get("mark") in ("started", "running", "runnable"):
+        if not own and frames[0].get("mark") in BY_CHANCE:
             # Where it stands is chance, what it began with a wrapper: who made it is all there is.
             made = [f for f in made if not f.startswith("runtime.")]
             return None if made[:1] and made[0] in CREATORS.values() else f"made by {made}"
