@@ -91,12 +91,28 @@ static void put_figures(struct lt_lines *lines, const struct lt_report *report)
 	lt_lines_end(lines, 2);
 }
 
-static void put_notes(struct lt_lines *lines, const struct lt_event_runtime *now, bool verbose)
+static bool has_leaking_goroutines(const struct lt_report *report)
 {
+	for (size_t i = 0; i < report->site_count; i++)
+		if (!strcmp(report->sites[i].kind, "goroutine") &&
+		    report->sites[i].evidence.verdict == LT_VERDICT_LEAKING)
+			return true;
+	return false;
+}
+
+static void put_notes(struct lt_lines *lines, const struct lt_report *report, bool verbose)
+{
+	const struct lt_event_runtime *now = &report->runtime;
 	uint64_t unread = now->unread_goroutines;
 
 	if (now->heap < sizeof(heap_notes) / sizeof(heap_notes[0]) && heap_notes[now->heap][0]) {
 		lt_lines_printf(lines, "%s", heap_notes[now->heap]);
+		lt_lines_end(lines, 2);
+	}
+	/* Of a library's goroutines, its own function is all that is known of who made them. */
+	if (!now->probes && has_leaking_goroutines(report)) {
+		lt_lines_printf(lines, "--go-probes shows whose call made the leaking goroutines, "
+				       "through libraries");
 		lt_lines_end(lines, 2);
 	}
 	if (unread && unread != LT_UNKNOWN_FIGURE) {
@@ -135,6 +151,6 @@ void lt_text_runtime(struct lt_lines *lines, const struct lt_report *report, boo
 	if (!report->has_runtime)
 		return;
 	put_figures(lines, report);
-	put_notes(lines, &report->runtime, verbose);
+	put_notes(lines, report, verbose);
 	put_pressure(lines, report);
 }

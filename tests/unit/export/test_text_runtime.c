@@ -76,6 +76,26 @@ static void where_the_heap_is_from(void **state)
 	}
 }
 
+static void who_made_leaking_goroutines_can_be_asked_for(void **state)
+{
+	static const char hint[] = "\n--go-probes shows whose call made the leaking goroutines";
+	struct lt_report report = go_report();
+	char *text = render(&report, false, false, 300);
+
+	expect(text, hint);
+	free(text);
+	report.runtime.probes = true;
+	text = render(&report, false, false, 300);
+	assert_null(strstr(text, hint));
+	free(text);
+	report.runtime.probes = false;
+	report.sites++; /* no goroutine leaks any more */
+	report.site_count--;
+	text = render(&report, false, false, 300);
+	assert_null(strstr(text, hint));
+	free(text);
+}
+
 static void pressure_is_told(void **state)
 {
 	struct lt_report report = go_report();
@@ -99,6 +119,7 @@ int main(void)
 		cmocka_unit_test(the_runtime_has_a_line),
 		cmocka_unit_test(unknown_figures_are_left_out),
 		cmocka_unit_test(where_the_heap_is_from),
+		cmocka_unit_test(who_made_leaking_goroutines_can_be_asked_for),
 		cmocka_unit_test(pressure_is_told),
 	};
 
