@@ -3,7 +3,8 @@
 // Goroutines that come and go by the thousand, wait for a moment in known places, grow their stacks,
 // with garbage collections all the time.  Each checks what it left on its stack.  Which function may call
 // which is in the test (tests/e2e/test_go_churn.py); calls that do not return at once are not inlined.
-// At a line on standard input it prints what it did, and ends.
+// At a line on standard input it prints what it did, and ends.  Usage: churn [MS]: between each twenty
+// goroutines (of two that make them); 4 by default.
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +21,7 @@ import (
 var made, broken int64
 var gate sync.Mutex
 var stop = make(chan struct{})
+var pause = 4 * time.Millisecond
 
 //go:noinline
 func parkReceive() {
@@ -106,7 +109,7 @@ func spawn(from int) {
 		}
 		go worker(i)
 		if i%20 == 0 {
-			time.Sleep(4 * time.Millisecond)
+			time.Sleep(pause)
 		}
 	}
 }
@@ -124,6 +127,11 @@ func collect() {
 }
 
 func main() {
+	if len(os.Args) > 1 {
+		if ms, err := strconv.Atoi(os.Args[1]); err == nil && ms > 0 {
+			pause = time.Duration(ms) * time.Millisecond
+		}
+	}
 	go spawn(0)
 	go spawn(1 << 20)
 	go collect()

@@ -8,8 +8,12 @@
 #include "go/heap.h"
 #include "go/logical.h"
 
-/* How long a look may take over new stacks, while nobody reads the rings: each address takes some µs once. */
-#define BUDGET_NS (500 * 1000000ULL)
+/*
+ * How long a look may take over new stacks, while nobody reads the rings: each address takes some µs once.  The
+ * first look meets them all, and is what growth is counted from; the last one has nothing after it.
+ */
+#define BUDGET_NS      (500 * 1000000ULL)
+#define LONG_BUDGET_NS (5000 * 1000000ULL)
 
 /* What was last told of a stack of the profile. */
 struct told {
@@ -22,14 +26,16 @@ struct lt_goheap {
 	struct lt_go_program *program; /* borrowed */
 	struct lt_go_pcs pcs;
 	struct told *told;
-	bool warned;
+	bool warned, warned_late;
 };
 
 struct look {
 	struct lt_goheap *heap;
 	struct lt_session *session;
 	const struct lt_target *target;
+	uint64_t time_ns; /* of what is told */
 	uint64_t deadline_ns;
+	bool late;     /* stacks are left to the next look */
 	bool left_out; /* stacks that will never be told */
 };
 
@@ -62,11 +68,12 @@ void lt_goheap_reset(struct lt_goheap *heap)
 	lt_go_pcs_free(&heap->pcs);
 }
 
-static struct lt_event event_of(const struct lt_target *target, enum lt_event_type type)
+static struct lt_event event_of(const struct look *look, enum lt_event_type type)
 {
-	struct lt_event event = lt_feed_event(target, type);
+	struct lt_event event = lt_feed_event(look->target, type);
 
 	event.kind = LT_KIND_GO_HEAP;
+	event.time_ns = look->time_ns;
 	return event;
 }
 
@@ -77,7 +84,7 @@ static struct lt_event event_of(const struct lt_target *target, enum lt_event_ty
  */
 static int tell_stack(struct look *look, const struct lt_go_bucket *bucket, struct told **told)
 {
-	struct lt_event event = event_of(look->target, LT_EVENT_STACK);
+	struct lt_event event = event_of(look, LT_EVENT_STACK);
 	struct lt_goheap *heap = look->heap;
 	struct lt_go_machine_stack stack;
 	const uint64_t *known;
@@ -89,8 +96,10 @@ static int tell_stack(struct look *look, const struct lt_go_bucket *bucket, stru
 		return 0;
 	}
 	if (!lt_go_logical_to_machine(&heap->pcs, bucket->frames, bucket->frame_count,
-				      look->deadline_ns, &stack))
+				      look->deadline_ns, &stack)) {
+		look->late = true;
 		return 0;
+	}
 	*told = calloc(1, sizeof(**told));
 	if (!*told)
 		return -ENOMEM;
@@ -124,7 +133,7 @@ static int tell_bucket(struct look *look, const struct lt_go_bucket *bucket)
 		return err;
 	told->allocs = bucket->sampled_allocs;
 	told->frees = bucket->sampled_frees;
-	event = event_of(look->target, LT_EVENT_OBSERVE);
+	event = event_of(look, LT_EVENT_OBSERVE);
 	event.observe = (struct lt_event_observe){
 		.stack_id = told->stack_id,
 		.acquired_count = (uint64_t)(bucket->allocs + 0.5),
@@ -138,6 +147,23 @@ static int tell_bucket(struct look *look, const struct lt_go_bucket *bucket)
 	return lt_feed_emit(look->session, &event);
 }
 
+static void warn(struct look *look)
+{
+	struct lt_goheap *heap = look->heap;
+
+	if (look->left_out && !heap->warned)
+		lt_warn("pid %u: its heap profile has too many stacks, or does not hold up: some "
+			"are left out",
+			look->target->pid);
+	if (look->late && !heap->warned_late)
+		lt_warn("pid %u: its heap profile could not be read whole in time: some stacks "
+			"come "
+			"later",
+			look->target->pid);
+	heap->warned |= look->left_out;
+	heap->warned_late |= look->late;
+}
+
 int lt_goheap_take(struct lt_goheap *heap, struct lt_session *session,
 		   const struct lt_target *target, uint64_t *rate)
 {
@@ -148,16 +174,13 @@ int lt_goheap_take(struct lt_goheap *heap, struct lt_session *session,
 	if (err)
 		return err == -ENOMEM ? err : 0;
 	*rate = profile.rate;
-	look.deadline_ns = lt_feed_now() + BUDGET_NS;
 	look.left_out = profile.cut;
+	look.time_ns = lt_feed_now();
+	look.deadline_ns = look.time_ns +
+			   (!heap->told || session->detached ? LONG_BUDGET_NS : BUDGET_NS);
 	for (size_t i = 0; i < profile.count && !err; i++)
 		err = tell_bucket(&look, &profile.buckets[i]);
 	lt_go_heap_free(&profile);
-	if (look.left_out && !heap->warned) {
-		heap->warned = true;
-		lt_warn("pid %u: its heap profile has too many stacks, or does not hold up: some "
-			"are left out",
-			target->pid);
-	}
+	warn(&look);
 	return err;
 }

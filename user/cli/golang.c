@@ -19,6 +19,8 @@
 
 /* Looks for a runtime that has not started yet: about a minute. */
 #define MAX_TRIES 60
+/* They take one part in so many of the time at most: what starts is not to be missed for long. */
+#define TRY_PAUSE 5
 
 struct lt_golang {
 	struct lt_go_program *program; /* NULL: none, or not understood */
@@ -215,9 +217,10 @@ static bool lives(const struct lt_target *target)
 static bool is_due(const struct lt_target *target)
 {
 	const struct lt_golang *golang = target->golang;
+	uint64_t pause = golang && golang->settled ? LT_LOOK_PAUSE : TRY_PAUSE;
 
 	return !golang || ((golang->program || !golang->settled) &&
-			   lt_feed_now() - golang->looked_ns >= golang->cost_ns * LT_LOOK_PAUSE);
+			   lt_feed_now() - golang->looked_ns >= golang->cost_ns * pause);
 }
 
 int lt_golang_take(struct lt_session *session, bool all)

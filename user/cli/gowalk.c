@@ -169,11 +169,13 @@ static int note_ended(struct lt_gowalk *walk, const struct lt_event *event, stru
 
 int lt_gowalk_note(struct lt_gowalk *walk, const struct lt_event *event, struct lt_event *made)
 {
-	if (walk->probed && event->type == LT_EVENT_ACQUIRE)
-		return note_made(walk, event);
-	if (walk->probed && event->type == LT_EVENT_RELEASE)
-		return note_ended(walk, event, made);
-	return 0;
+	if (event->type != LT_EVENT_ACQUIRE && event->type != LT_EVENT_RELEASE)
+		return 0;
+	/* Left in the rings by probes of which others could not be attached. */
+	if (!walk->probed)
+		return 1;
+	return event->type == LT_EVENT_ACQUIRE ? note_made(walk, event)
+					       : note_ended(walk, event, made);
 }
 
 static void add_word(struct group *group, uint64_t word)
@@ -312,7 +314,7 @@ static int tell_goroutine(struct lt_gowalk *walk, struct lt_session *session,
 
 	*now = (struct known){ goroutine->id, before ? before->stack_id : 0 };
 	/* It moved while it was read: it is where it was, until it is seen again. */
-	if (before && goroutine->cut && goroutine->mark != LT_MARK_RUNNING &&
+	if (before && goroutine->cut && !stands_by_chance(goroutine) &&
 	    !is_full(&all->stacks[goroutine->stack]))
 		return 0;
 	make_group(&group, target, all, goroutine, birth);

@@ -3,9 +3,6 @@
 
 #include <time.h>
 
-/* Frames that the runtime keeps at least: runtime/mprof.go, maxStack; since 1.23 four times as many. */
-#define KEPT_FRAMES 32
-
 static bool is_late(uint64_t deadline_ns)
 {
 	struct timespec now;
@@ -14,11 +11,15 @@ static bool is_late(uint64_t deadline_ns)
 	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec >= deadline_ns;
 }
 
-/* One that ends in the runtime's own code without an end was not cut: it does not go back from there. */
-static bool is_cut(struct lt_go_pcs *pcs, const uint64_t *frames, uint16_t count)
+/*
+ * The runtime keeps 32 frames up to 1.22 (runtime/mprof.go, maxStack), then as many as GODEBUG=profstackdepth says.
+ * It stops where a function changes SP as well.
+ */
+static bool is_cut(struct lt_go_pcs *pcs, uint64_t last)
 {
-	return count >= KEPT_FRAMES && !(lt_go_pcs_get(pcs, frames[count - 1] - 1).flags &
-					 (LT_GO_PC_ENDS | LT_GO_PC_SWITCHES));
+	uint8_t flags = lt_go_pcs_get(pcs, last - 1).flags;
+
+	return flags & LT_GO_PC_KNOWN && !(flags & (LT_GO_PC_ENDS | LT_GO_PC_SWITCHES));
 }
 
 bool lt_go_logical_to_machine(struct lt_go_pcs *pcs, const uint64_t *frames, uint16_t count,
@@ -27,7 +28,7 @@ bool lt_go_logical_to_machine(struct lt_go_pcs *pcs, const uint64_t *frames, uin
 	uint8_t inlined = 0; /* frames to come that are in the machine's frame before */
 
 	stack->count = 0;
-	stack->cut = is_cut(pcs, frames, count);
+	stack->cut = false;
 	for (uint16_t i = 0; i < count; i++) {
 		if (inlined) {
 			inlined--;
@@ -35,12 +36,13 @@ bool lt_go_logical_to_machine(struct lt_go_pcs *pcs, const uint64_t *frames, uin
 		}
 		if (stack->count == LT_MAX_FRAMES) {
 			stack->cut = true;
-			break;
+			return true;
 		}
 		if (is_late(deadline_ns))
 			return false;
 		stack->frames[stack->count++] = frames[i];
 		inlined = (uint8_t)(lt_go_pcs_depth(pcs, frames[i] - 1) - 1);
 	}
+	stack->cut = count && is_cut(pcs, frames[count - 1]);
 	return true;
 }

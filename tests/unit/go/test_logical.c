@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#define KEPT   32 /* by the runtime, at least */
 #define RETURN (0x1000 + 1)
 #define LATER  UINT64_MAX
 
@@ -52,12 +51,12 @@ static void test_what_the_runtime_cut_is_told_so(void **state)
 		uint16_t kept;
 		bool cut;
 	} cases[] = {
-		{ 1, 0, 1, false },
-		{ KEPT - 1, 0, KEPT - 1, false },
-		{ KEPT, 0, KEPT, true },
-		{ KEPT, LT_GO_PC_ENDS, KEPT, false },
-		{ KEPT, LT_GO_PC_SWITCHES, KEPT, false },
-		{ KEPT, LT_GO_PC_KNOWN, KEPT, true },
+		{ 0, 0, 0, false },
+		{ 1, 0, 1, false }, /* C, or what is not known */
+		{ 1, LT_GO_PC_KNOWN, 1, true },
+		{ 32, LT_GO_PC_KNOWN, 32, true },
+		{ 32, LT_GO_PC_KNOWN | LT_GO_PC_ENDS, 32, false },
+		{ 32, LT_GO_PC_KNOWN | LT_GO_PC_SWITCHES, 32, false },
 		{ LT_MAX_FRAMES, LT_GO_PC_ENDS, LT_MAX_FRAMES, false },
 		{ LT_MAX_FRAMES + 1, LT_GO_PC_ENDS, LT_MAX_FRAMES, true },
 		{ 1024, 0, LT_MAX_FRAMES, true },
