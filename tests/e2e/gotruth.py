@@ -11,6 +11,7 @@ import urllib.request
 import golang
 from harness import wait_until
 
+COMPARED_HEAP_FRAMES = 100  # leaktrace keeps 127, some of which are the runtime's
 COMPARED_FRAMES = 40  # Go leaves out the middle of deep stacks, leaktrace their outermost frames
 OF_THE_REQUEST = re.compile(r"net/http\.\(\*(conn|connReader)\)\.")
 
@@ -103,7 +104,7 @@ def read_heap(text):
 
 
 def add(sites, frames, more):
-    key = tuple(f for f in frames if not of_runtime(f[0]))
+    key = tuple(f for f in frames if not of_runtime(f[0]))[:COMPARED_HEAP_FRAMES]
     sites[key] = Site(*map(sum, zip(sites.get(key, (0, 0, 0)), more)))
 
 
