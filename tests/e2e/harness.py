@@ -219,7 +219,9 @@ class Leaktrace(Process):
         """The reports so far, one by one; a line that is still being written is left for later."""
         with self.json_path.open("rb") as file:
             for line in file:
-                report = json.loads(line) if line.endswith(b"\n") else {"type": None}
+                if not line.endswith(b"\n"):
+                    return
+                report = json.loads(line)
                 if report["type"] == "report":
                     yield report
 
