@@ -24,6 +24,17 @@ one() {
 	fi
 }
 
+fuzz() { # FUZZER: what it says and its status are kept
+	local at=$logs/${1##*/}
+	"$1" -runs="${FUZZ_RUNS:-20000}" -seed=1 -max_len=4096 -rss_limit_mb=2048 >"$at.said" 2>&1
+	echo $? >"$at.status"
+}
+said() { # FUZZER
+	cat "$logs/$1.said"
+	return "$(cat "$logs/$1.status")"
+}
+fuzzers=() pids=()
+
 if [ "$(id -u)" = 0 ]; then sudo=(); else sudo=(sudo -E); fi
 # Two kernels, in virtual machines, while what only computes runs; make check-kernels has all of them.
 "${sudo[@]}" tests/kernels/run.sh "$build" 5.10 newest >"$logs/kernels.log" 2>&1 &
@@ -31,9 +42,17 @@ kernels=$!
 for test in "$sanitized"/tests/unit/*/test_*; do
 	[ -x "$test" ] && [ -f "$test" ] && one "unit/${test#"$sanitized"/tests/unit/}" "${sudo[@]}" "$test"
 done
+# They only compute: side by side, and told one by one.
 for fuzzer in "$build"/tests/fuzz/fuzz_*; do
-	[ -x "$fuzzer" ] && [ -f "$fuzzer" ] &&
-		one "fuzz/${fuzzer##*/}" "$fuzzer" -runs="${FUZZ_RUNS:-20000}" -seed=1 -max_len=4096 -rss_limit_mb=2048
+	if [ ! -x "$fuzzer" ] || [ ! -f "$fuzzer" ]; then continue; fi
+	while [ "$(jobs -rp | wc -l)" -gt "$(nproc)" ]; do wait -n; done # the kernels are one more
+	fuzz "$fuzzer" &
+	fuzzers+=("${fuzzer##*/}")
+	pids+=($!)
+done
+wait "${pids[@]}"
+for fuzzer in "${fuzzers[@]}"; do
+	one "fuzz/$fuzzer" said "$fuzzer"
 done
 one replay tests/replay/run.sh "$sanitized"
 one replay/redis /usr/bin/python3 tests/replay/test_redis.py "$sanitized"

@@ -36,6 +36,8 @@ class Exactness(harness.TestCase):
 
 
 class Loss(harness.TestCase):
+    PATIENT = True
+
     def test_counts_differ_only_where_loss_is_reported(self):
         target = self.target("family", 8, 20000, 3)
         leaktrace = self.leaktrace(target, "--top", 1000, "--ring-size", 4096)

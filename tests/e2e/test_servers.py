@@ -101,7 +101,24 @@ class Memcached:
         return ask
 
 
-class Servers(harness.TestCase):
+class Server(harness.TestCase):
+    def python(self, leak):
+        script = self.directory / "server.py"
+        script.write_text(f"LEAK = {leak}\nLEAK_SIZE = {LEAK_SIZE}\n" + PYTHON_SERVER)
+        server = self.own(harness.Process(["/usr/bin/python3", script],
+                                          env={**os.environ, "PYTHONMALLOC": "malloc"}))
+        mapped = Path(f"/proc/{server.pid}/exe")
+        self.assertTrue(os.readlink(mapped).startswith("/usr/bin/python3"))
+
+        def ask(number):
+            server.say(str(number))
+            answer = json.loads(server.line())
+            if answer["square"] != number * number:
+                raise ValueError(answer)
+        return server, ask
+
+
+class Servers(Server):
     def trace_under_load(self, server, ask):
         """Load before, while and after leaktrace is attached; the reports."""
         load = Load(ask)
@@ -161,25 +178,14 @@ class Servers(harness.TestCase):
                     raise ValueError(number)
         self.trace_under_load(server, ask)
 
-    def python(self, leak):
-        script = self.directory / "server.py"
-        script.write_text(f"LEAK = {leak}\nLEAK_SIZE = {LEAK_SIZE}\n" + PYTHON_SERVER)
-        server = self.own(harness.Process(["/usr/bin/python3", script],
-                                          env={**os.environ, "PYTHONMALLOC": "malloc"}))
-        mapped = Path(f"/proc/{server.pid}/exe")
-        self.assertTrue(os.readlink(mapped).startswith("/usr/bin/python3"))
-
-        def ask(number):
-            server.say(str(number))
-            answer = json.loads(server.line())
-            if answer["square"] != number * number:
-                raise ValueError(answer)
-        return server, ask
-
     def test_python(self):
         server, ask = self.python(leak=False)
         ask(0)  # it is up: all its libraries are mapped
         self.trace_under_load(server, ask)
+
+
+class LeakingExtension(Server):
+    PATIENT = True
 
     def test_python_with_a_leaking_extension(self):
         server, ask = self.python(leak=True)

@@ -14,6 +14,8 @@ LEAK_ALL_LIMIT_S = 60
 
 
 class Verdicts(harness.TestCase):
+    PATIENT = True
+
     @classmethod
     def setUpClass(cls):
         directory = cls.own_directory(cls.addClassCleanup)
