@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs the end-to-end tests: run.py [-v] [PART-OF-A-NAME ...].  Needs root and BPF."""
+"""Runs the end-to-end tests: run.py [-v] [PART-OF-A-NAME ...].  Needs root and BPF.
+
+LEAKTRACE_TESTS_AT_ONCE: how many classes of tests that mostly wait run beside each other, 4 by default.
+"""
 
 import os
 import re

@@ -24,7 +24,6 @@ CALLERS = {
 CREATORS = {"main.worker": "main.spawn", "main.spawn": "main.main", "main.collect": "main.main",
             "main.parkReceive.func1": "time.goFunc"}
 
-
 # Where one stands that does this is chance: it is known by what it began with.
 BY_CHANCE = ("started", "running", "runnable", "preempted", "GC assist marking", "GC assist wait")
 
