@@ -184,6 +184,34 @@ static __always_inline void closing(__u8 type, __u8 flags, __u32 fd)
 		count(LT_COUNTER_RELEASE_RING_FULL);
 }
 
+/*
+ * A page of the target's memory is not there for a moment while another thread makes it its own after a fork
+ * (wp_page_copy() in mm/memory.c takes it out before it puts the copy in), or the kernel moves it.  0: all
+ * of these bytes, 4 KiB at most, could be read.  A global function, so that its loop is verified once.
+ */
+#define READ_TRIES 200
+
+__noinline int await_user(__u64 address, __u32 size)
+{
+	__u8 byte;
+
+	for (int i = 0; i < READ_TRIES; i++)
+		if (!bpf_probe_read_user(&byte, 1, (void *)address) &&
+		    !bpf_probe_read_user(&byte, 1, (void *)(address + size - 1)))
+			return 0;
+	return -1;
+}
+
+/* What a call took or gave.  False: it cannot be read, which is counted. */
+static __always_inline bool read_user(void *to, __u32 size, __u64 address)
+{
+	if (!bpf_probe_read_user(to, size, (void *)address) ||
+	    (!await_user(address, size) && !bpf_probe_read_user(to, size, (void *)address)))
+		return true;
+	count(LT_COUNTER_RETURN_FAULT);
+	return false;
+}
+
 /* Commands of bpf() that return a descriptor: enum bpf_cmd in include/uapi/linux/bpf.h, kernel/bpf/syscall.c. */
 #define BPF_COMMANDS                                                                               \
 	(1ULL << BPF_MAP_CREATE | 1ULL << BPF_PROG_LOAD | 1ULL << BPF_OBJ_GET |                    \
@@ -217,8 +245,7 @@ static __always_inline bool makes_one(__u64 number, const struct pt_regs *regs)
 	case __NR_landlock_create_ruleset:
 		return !(__u32)regs->rdx; /* else it tells a version */
 	case __NR_io_uring_setup:         /* else it is an index of the kernel's own */
-		bpf_probe_read_user(&flags, sizeof(flags),
-				    (void *)(regs->rsi + IORING_PARAMS_FLAGS));
+		read_user(&flags, sizeof(flags), regs->rsi + IORING_PARAMS_FLAGS);
 		return !(flags & IORING_SETUP_REGISTERED_FD_ONLY);
 	case __NR_seccomp:
 		return (__u32)regs->rdi == SECCOMP_SET_MODE_FILTER &&
@@ -251,11 +278,8 @@ int leave_making_two(struct call_event *ctx)
 	if (ctx->result || !making_begin(ctx, &making))
 		return 0;
 	regs = &making.thread->returned;
-	if (bpf_probe_read_user(pair, sizeof(pair),
-				(void *)(ctx->number == __NR_socketpair ? regs->r10 : regs->rdi))) {
-		count(LT_COUNTER_RETURN_FAULT);
+	if (!read_user(pair, sizeof(pair), ctx->number == __NR_socketpair ? regs->r10 : regs->rdi))
 		return 0;
-	}
 	making_stack(&making);
 	made(&making, pair[0], 0);
 	made(&making, pair[1], 0);
@@ -278,15 +302,10 @@ int leave_clone(struct call_event *ctx)
 	regs = &making.thread->returned;
 	arguments[0] = regs->rdi;
 	arguments[1] = regs->rdx;
-	if (ctx->number == __NR_clone3 &&
-	    bpf_probe_read_user(arguments, sizeof(arguments), (void *)regs->rdi))
+	if (ctx->number == __NR_clone3 && !read_user(arguments, sizeof(arguments), regs->rdi))
 		return 0;
-	if (!(arguments[0] & CLONE_PIDFD))
+	if (!(arguments[0] & CLONE_PIDFD) || !read_user(&fd, sizeof(fd), arguments[1]))
 		return 0;
-	if (bpf_probe_read_user(&fd, sizeof(fd), (void *)arguments[1])) {
-		count(LT_COUNTER_RETURN_FAULT);
-		return 0;
-	}
 	making_stack(&making);
 	made(&making, fd, 0);
 	return 0;
@@ -411,8 +430,7 @@ static __always_inline __u64 first_with_control(__u64 messages, __u64 count)
 	struct message message;
 
 	for (__u64 i = 0; i < RECEIVE_MESSAGES && i < count; i++) {
-		if (bpf_probe_read_user(&message, sizeof(message),
-					(void *)(messages + i * MESSAGE_BYTES)))
+		if (!read_user(&message, sizeof(message), messages + i * MESSAGE_BYTES))
 			break;
 		if (message.control && message.control_length >= sizeof(struct control))
 			return i;
@@ -430,14 +448,14 @@ static __always_inline bool receive_step(struct making *making, struct lt_receiv
 
 	if (at < receiving->rights_end) {
 		receiving->at = at + sizeof(fd);
-		if (!bpf_probe_read_user(&fd, sizeof(fd), (void *)at) && fd < 1U << 31)
+		if (read_user(&fd, sizeof(fd), at) && fd < 1U << 31)
 			made(making, fd, 0);
 		return true;
 	}
 	at = (at + 7) & ~7ULL;
 	if (at + sizeof(control) <= end) {
-		if (bpf_probe_read_user(&control, sizeof(control), (void *)at) ||
-		    control.length < sizeof(control) || control.length > end - at) {
+		if (!read_user(&control, sizeof(control), at) || control.length < sizeof(control) ||
+		    control.length > end - at) {
 			receiving->at = end; /* not what the kernel wrote */
 			return true;
 		}
@@ -450,8 +468,8 @@ static __always_inline bool receive_step(struct making *making, struct lt_receiv
 		return true;
 	}
 	if (receiving->next == receiving->count ||
-	    bpf_probe_read_user(&message, sizeof(message),
-				(void *)(receiving->messages + receiving->next * MESSAGE_BYTES)))
+	    !read_user(&message, sizeof(message),
+		       receiving->messages + receiving->next * MESSAGE_BYTES))
 		return false;
 	receiving->next++;
 	receiving->at = message.control;

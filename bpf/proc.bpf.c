@@ -21,6 +21,16 @@ struct {
 	__type(value, __u32);
 } lt_births SEC(".maps");
 
+/*
+ * To be called before it is told: the record is read at once, on another CPU, and a process that is not in
+ * lt_targets by then is taken for one that is gone again.
+ */
+static __always_inline void keep(__u32 pid, const struct lt_bpf_target *target)
+{
+	if (bpf_map_update_elem(&lt_targets, &pid, target, BPF_ANY))
+		count(LT_COUNTER_LIFE_LOST);
+}
+
 /* A number that no process had before; 0: none is left to give. */
 static __always_inline __u32 next_process(void)
 {
@@ -77,10 +87,10 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 		space = bpf_map_lookup_elem(&lt_process_spaces, &target->process);
 		if (space)
 			bpf_map_update_elem(&lt_process_spaces, &born.process, space, BPF_ANY);
-		tell(LT_WIRE_FORK, target->process, born.process, pid, 0);
 	}
-	if (bpf_map_update_elem(&lt_targets, &pid, &born, BPF_ANY))
-		count(LT_COUNTER_LIFE_LOST);
+	keep(pid, &born);
+	if (!(born.flags & LT_TARGET_BORROWED))
+		tell(LT_WIRE_FORK, target->process, born.process, pid, 0);
 	return 0;
 }
 
@@ -92,7 +102,7 @@ SEC("raw_tp/sched_process_exec")
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
-	__u32 pid = pid_tgid >> 32, tid = (__u32)pid_tgid, old = ctx->args[1];
+	__u32 pid = pid_tgid >> 32, tid = (__u32)pid_tgid, old = ctx->args[1], borrowed;
 	struct lt_bpf_target *target = target_find(pid), image;
 
 	table_give_back(pid);
@@ -109,13 +119,14 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 		tell(LT_WIRE_EXEC, old, 0, pid, 0);
 		return 0;
 	}
+	borrowed = image.flags & LT_TARGET_BORROWED;
 	image.process = next_process();
-	if (image.flags & LT_TARGET_BORROWED)
+	image.flags &= ~LT_TARGET_BORROWED;
+	keep(pid, &image);
+	if (borrowed)
 		tell(LT_WIRE_FORK, old, image.process, pid, 1);
 	else
 		tell(LT_WIRE_EXEC, old, image.process, pid, 0);
-	image.flags &= ~LT_TARGET_BORROWED;
-	bpf_map_update_elem(&lt_targets, &pid, &image, BPF_ANY);
 	return 0;
 }
 

@@ -99,7 +99,8 @@ class Steps:
         except AssertionError:
             reports = [r for r in self.leaktrace.reports() if r["target"]["pid"] == self.pid]
             last = reports[-1] if reports else None
-            self.test.fail(f"{what}: {wrong(last) if last else 'no report'}\n"
+            self.test.fail(f"{what}: {wrong(last) if last else 'no report'} in {len(reports)} reports, "
+                           f"the last at {last['elapsed_s'] if last else 0} s\n"
                            f"loss: {nonzero(last, 'loss')}, notes: {nonzero(last, 'notes')}; "
                            f"{self.leaktrace.stderr}")
 
