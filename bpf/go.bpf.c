@@ -138,40 +138,65 @@ static __always_inline void tell_release(__u32 process, __u8 kind, __u64 id)
 		count(LT_COUNTER_RELEASE_RING_FULL);
 }
 
-/* The stack of a new goroutine's creator: its frames alone.  Sent. */
-static __always_inline __u64 creation(struct telling *telling, const struct lt_goroutine *creator,
-				      const struct pt_regs *ctx)
+/* The stack of a new goroutine's creator: its frames alone.  Sent, or recalled. */
+static __always_inline __u64 creation(struct telling *telling)
 {
 	struct lt_thread *thread = telling->thread;
-	struct pt_regs *regs = &thread->returned;
-	__u64 stack_id;
+	__u64 stack_id = stack_recall(&thread->returned, thread);
 
-	if (!creator->g || !creator_regs(creator, regs))
-		own_regs(ctx, regs);
-	thread->chain_words = 0;
-	stack_id = stack_identify_chained(regs, thread);
+	if (stack_id)
+		return stack_id;
+	stack_id = stack_walk(&thread->returned, thread);
 	stack_send(&telling->ring, thread, stack_id, LT_KIND_GOROUTINE);
 	return stack_id;
 }
 
-/* The stack of a goroutine that has not run yet: nothing but what made it. */
-static __always_inline __u64 newborn_stack(struct lt_thread *thread,
-					   const struct lt_go_birth *birth)
+/* The stack of a goroutine that has not run yet: nothing but what made it.  Sent. */
+static __always_inline __u64 newborn_stack(struct telling *telling, struct lt_go_birth *birth)
 {
-	__u64 stack_id, *sent;
+	struct lt_thread *thread = telling->thread;
+	__u64 stack_id, made, *sent;
 
 	thread->chain[0] = LT_MARK_STARTED;
 	thread->chain_words = 1;
 	chain_put_stacks(thread, birth);
 	stack_id = chain_hash(thread, 0);
 	sent = sent_slot(thread, stack_id);
+	/* What it names was sent before it. */
 	if (sent && *sent == sent_mark(thread, stack_id))
 		return stack_id;
+	thread->chain_words = 0;
+	made = stack_identify_chained(&thread->returned, thread);
+	stack_send(&telling->ring, thread, made, LT_KIND_GOROUTINE);
+	birth->stacks[0] = made; /* other code may be in its place by now */
+	thread->chain_words = 1;
+	chain_put_stacks(thread, birth);
 	thread->stack.header.time_ns = bpf_ktime_get_ns();
 	thread->stack.stack_id = 0;
 	thread->stack.frame_count = 0;
 	thread->stack.end = LT_STACK_COMPLETE;
-	return chain_append((__u32)bpf_get_current_pid_tgid());
+	stack_id = chain_append((__u32)bpf_get_current_pid_tgid());
+	stack_send(&telling->ring, thread, stack_id, LT_KIND_GOROUTINE);
+	return stack_id;
+}
+
+/* Its frames were sent.  ended: whose struct g it has; or 0. */
+static __always_inline void tell_birth(const struct telling *telling, __u64 goid, __u64 ended,
+				       __u64 stack_id)
+{
+	struct lt_wire_birth *record = bpf_ringbuf_reserve(telling->ring.ring, sizeof(*record), 0);
+
+	if (!record) {
+		count(LT_COUNTER_ACQUIRE_RING_FULL);
+		if (ended)
+			count(LT_COUNTER_RELEASE_RING_FULL);
+		return;
+	}
+	fill_header(&record->header, LT_WIRE_BIRTH, LT_KIND_GOROUTINE, 0, telling->thread->process);
+	record->id = goid;
+	record->ended = ended;
+	record->stack_id = stack_id;
+	bpf_ringbuf_submit(record, ring_flags(&telling->ring));
 }
 
 /*
@@ -208,29 +233,33 @@ int go_create(struct pt_regs *ctx)
 	const struct lt_go_birth *before;
 	const struct lt_bpf_go *go;
 	struct telling telling;
-	__u64 ended;
+	struct lt_thread *thread;
+	__u64 stack_id, ended;
 
 	if (!telling_begin(&telling, target))
 		return 0;
-	key.process = telling.thread->process;
-	go = bpf_map_lookup_elem(&lt_go_layouts, &key.process);
-	if (!go)
+	thread = telling.thread;
+	key.process = thread->process;
+	if (!thread->has_go)
 		return 0; /* it has executed something, and these are probes of what it was */
+	go = &thread->go;
 	birth.goid = user_word(ctx->rbx + go->g_goid);
 	if (!birth.goid) {
 		count(LT_COUNTER_RETURN_FAULT);
 		return 0;
 	}
-	if (!goroutine_find(telling.thread, go, ctx->r14, &creator))
+	if (!goroutine_find(thread, go, ctx->r14, G_PART_BYTES, &creator))
 		creator.g = 0;
-	birth.stacks[0] = creation(&telling, &creator, ctx);
+	if (!creator.g || !creator_regs(&creator, &thread->returned))
+		own_regs(ctx, &thread->returned);
+	walk_from(thread, &creator, thread->returned.rsp);
+	birth.stacks[0] = creation(&telling);
 	before = creator.g ? birth_find(key.process, &creator) : NULL;
 	for (int i = 1; before && i < LT_GO_GENERATIONS; i++)
 		birth.stacks[i] = before->stacks[i - 1];
+	stack_id = newborn_stack(&telling, &birth);
 	ended = birth_put(&key, &birth);
-	if (ended)
-		tell_release(key.process, LT_KIND_GOROUTINE, ended);
-	tell(&telling, LT_KIND_GOROUTINE, birth.goid, 1, newborn_stack(telling.thread, &birth));
+	tell_birth(&telling, birth.goid, ended, stack_id);
 	return 0;
 }
 

@@ -45,39 +45,65 @@ static __always_inline __u64 user_word(__u64 address)
 	return word;
 }
 
-/* As much of struct g as holds all fields that are read, in one piece: one read costs as much as a word. */
-#define G_BYTES 320
+/*
+ * As much of struct g as holds all fields that are read, in one piece: one read costs as much as a word.
+ * The first part has all but gopc.
+ */
+#define G_BYTES      320
+#define G_PART_BYTES 192
 
 /* A goroutine: what is read of its struct g. */
 struct lt_goroutine {
 	__u64 g, goid, gopc, sp, bp;
+	__u64 stack_low, stack_top;
 };
 
-static __always_inline __u64 word_of_g(const struct lt_thread *thread, __u64 offset)
+/* 0 of what was not read. */
+static __always_inline __u64 word_of_g(const struct lt_thread *thread, __u32 bytes, __u64 offset)
 {
 	opaque(offset);
-	return offset <= G_BYTES - sizeof(__u64) ? *(__u64 *)(thread->chunk + offset) : 0;
+	return offset <= bytes - sizeof(__u64) ? *(__u64 *)(thread->chunk + offset) : 0;
+}
+
+#define M_G0 0 /* struct m, runtime/runtime2.go: its first field */
+
+/* The machine (struct m) of a thread.  That of its g0 stays the same as long as there is one. */
+static __always_inline __u64 machine_of(struct lt_thread *thread, const struct lt_bpf_go *go,
+					__u64 g)
+{
+	__u64 m;
+
+	if (g && g == thread->g0)
+		return thread->m;
+	m = user_word(g + go->g_m);
+	if (m && user_word(m + M_G0) == g) {
+		thread->g0 = g;
+		thread->m = m;
+	}
+	return m;
 }
 
 /*
  * The goroutine (struct g) of the thread whose register for that holds g: that may be the scheduler's or
- * the signal handler's as well.  False: none, or the register holds something else (in C code).  Uses
- * thread->chunk.
+ * the signal handler's as well.  False: none, or the register holds something else (in C code).  So many bytes
+ * of it are read, into thread->chunk.
  */
 static __always_inline bool goroutine_find(struct lt_thread *thread, const struct lt_bpf_go *go,
-					   __u64 g, struct lt_goroutine *goroutine)
+					   __u64 g, __u32 bytes, struct lt_goroutine *goroutine)
 {
-	__u64 m = user_word(g + go->g_m);
+	__u64 m = machine_of(thread, go, g);
 	__u64 current = m ? user_word(m + go->m_curg) : 0;
 
-	if (!current || bpf_probe_read_user(thread->chunk, G_BYTES, (void *)current) ||
-	    word_of_g(thread, go->g_m) != m)
+	if (!current || bpf_probe_read_user(thread->chunk, bytes, (void *)current) ||
+	    word_of_g(thread, bytes, go->g_m) != m)
 		return false;
 	goroutine->g = current;
-	goroutine->goid = word_of_g(thread, go->g_goid);
-	goroutine->gopc = word_of_g(thread, go->g_gopc);
-	goroutine->sp = word_of_g(thread, go->g_sched_sp);
-	goroutine->bp = word_of_g(thread, go->g_sched_bp);
+	goroutine->goid = word_of_g(thread, bytes, go->g_goid);
+	goroutine->gopc = word_of_g(thread, bytes, go->g_gopc);
+	goroutine->sp = word_of_g(thread, bytes, go->g_sched_sp);
+	goroutine->bp = word_of_g(thread, bytes, go->g_sched_bp);
+	goroutine->stack_low = word_of_g(thread, bytes, GO_G_STACK_LO);
+	goroutine->stack_top = word_of_g(thread, bytes, GO_G_STACK_HI);
 	return true;
 }
 
@@ -118,25 +144,32 @@ static __always_inline void chain_put_stacks(struct lt_thread *thread,
 /* The first goroutine is made by the runtime as it starts: runtime.rt0_go() in asm_amd64.s. */
 #define GO_MAIN 1
 
+/* The next walk begins there; on the goroutine's stack, or on that of the system. */
+static __always_inline void walk_from(struct lt_thread *thread,
+				      const struct lt_goroutine *goroutine, __u64 sp)
+{
+	thread->stack_top = sp - goroutine->stack_low < goroutine->stack_top - goroutine->stack_low
+				    ? goroutine->stack_top
+				    : 0;
+}
+
 /*
  * What made the goroutine that runs on this thread, into thread->chain, if it is empty: the chain if it
- * was seen, else the instruction that its runtime noted.  A global function: verified once.
+ * was seen, else the instruction that its runtime noted.  Its stack will be walked from sp on.  A global function:
+ * verified once.
  */
-__weak int chain_find(__u32 tid, __u64 g)
+__weak int chain_find(__u32 tid, __u64 g, __u64 sp)
 {
 	struct lt_thread *thread = bpf_map_lookup_elem(&lt_threads, &tid);
-	const struct lt_bpf_go *go;
 	const struct lt_go_birth *birth;
 	struct lt_goroutine goroutine;
-	__u32 process;
 
-	if (!thread)
+	if (!thread || !goroutine_find(thread, &thread->go, g, G_BYTES, &goroutine))
 		return 0;
-	process = thread->process;
-	go = bpf_map_lookup_elem(&lt_go_layouts, &process);
-	if (!go || !goroutine_find(thread, go, g, &goroutine) || goroutine.goid == GO_MAIN)
+	walk_from(thread, &goroutine, sp);
+	if (goroutine.goid == GO_MAIN)
 		return 0;
-	birth = birth_find(process, &goroutine);
+	birth = birth_find(thread->process, &goroutine);
 	if (birth)
 		chain_put_stacks(thread, birth);
 	else if (goroutine.gopc)

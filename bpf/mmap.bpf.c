@@ -159,12 +159,10 @@ static __always_inline bool is_within(__u64 address, __u64 start, __u64 end)
  */
 static __always_inline bool by_go(struct lt_thread *thread)
 {
-	__u32 process = thread->process;
-	const struct lt_bpf_go *go = thread->go ? bpf_map_lookup_elem(&lt_go_layouts, &process)
-						: NULL;
+	const struct lt_bpf_go *go = &thread->go;
 	const __u64 *words = (const __u64 *)thread->chunk;
 
-	if (!go)
+	if (!thread->has_go)
 		return false;
 	if (is_within(thread->returned.rip, go->mapper.start, go->mapper.end))
 		return true;

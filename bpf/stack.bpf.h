@@ -42,9 +42,18 @@ __u64 lt_walk_ends[LT_STACK_END_COUNT] __weak = {};
 
 #define MISSES_IN_ROW 8
 
-static __always_inline struct lt_layout *layout_of(struct lt_thread *thread, __u64 ip, __u64 sp)
+/*
+ * Where a stack pointer is, as far as layouts are concerned: by its address, or how deep in a goroutine's
+ * stack, for many goroutines come the same way to the same place, each on a stack of its own.
+ */
+static __always_inline __u64 place_of(const struct lt_thread *thread, __u64 sp)
 {
-	__u32 index = (ip ^ sp) * 0x9e3779b97f4a7c15ULL >> 56;
+	return thread->stack_top ? thread->stack_top - sp : sp;
+}
+
+static __always_inline struct lt_layout *layout_of(struct lt_thread *thread, __u64 ip, __u64 place)
+{
+	__u32 index = (ip ^ place) * 0x9e3779b97f4a7c15ULL >> 56;
 
 	opaque(index);
 	return &thread->layouts[index & (LT_LAYOUTS - 1)];
@@ -56,7 +65,7 @@ static __always_inline __u64 layout_hash(const struct lt_thread *thread,
 {
 	__u64 hash = stack_hash(layout->generation, layout->ip), offset;
 
-	hash = stack_hash(hash, layout->sp);
+	hash = stack_hash(hash, layout->place);
 	if (layout->needs_bp)
 		hash = stack_hash(hash, bp);
 	for (__u32 i = 0; i < LT_LAYOUT_SLOTS; i++) {
@@ -90,12 +99,13 @@ static __always_inline bool worth_it(const struct lt_layout *layout)
 /* The id of the stack if it was walked before, else 0. */
 static __always_inline __u64 stack_recall(struct pt_regs *ctx, struct lt_thread *thread)
 {
-	__u64 ip = PT_REGS_IP(ctx), sp = PT_REGS_SP(ctx), span, hash, stack_id;
-	struct lt_layout *layout = layout_of(thread, ip, sp);
+	__u64 ip = PT_REGS_IP(ctx), sp = PT_REGS_SP(ctx), place = place_of(thread, sp);
+	__u64 span, hash, stack_id;
+	struct lt_layout *layout = layout_of(thread, ip, place);
 	struct lt_slot *slot;
 
 	layout->misses++;
-	if (layout->ip != ip || layout->sp != sp || !layout->count ||
+	if (layout->ip != ip || layout->place != place || !layout->count ||
 	    layout->generation != code_generation(thread) || !worth_it(layout))
 		return 0;
 	span = layout->span;
@@ -117,8 +127,8 @@ static __always_inline __u64 stack_recall(struct pt_regs *ctx, struct lt_thread 
 static __always_inline void stack_remember(struct pt_regs *ctx, struct lt_thread *thread,
 					   __u64 stack_id)
 {
-	__u64 ip = PT_REGS_IP(ctx), sp = PT_REGS_SP(ctx), hash;
-	struct lt_layout *layout = layout_of(thread, ip, sp);
+	__u64 ip = PT_REGS_IP(ctx), sp = PT_REGS_SP(ctx), place = place_of(thread, sp), hash;
+	struct lt_layout *layout = layout_of(thread, ip, place);
 	struct lt_slot *slot;
 
 	if (thread->walk.unique ||
@@ -129,7 +139,7 @@ static __always_inline void stack_remember(struct pt_regs *ctx, struct lt_thread
 		return;
 	thread->draft.misses = layout->misses;
 	thread->draft.ip = ip;
-	thread->draft.sp = sp;
+	thread->draft.place = place;
 	thread->draft.generation = thread->walk.generation;
 	*layout = thread->draft;
 	hash = layout_hash(thread, layout, PT_REGS_FP(ctx));
@@ -201,8 +211,9 @@ static __always_inline __u64 stack_identify_chained(struct pt_regs *ctx, struct 
 static __always_inline __u64 stack_identify(struct pt_regs *ctx, struct lt_thread *thread)
 {
 	thread->chain_words = 0;
-	if (thread->go)
-		chain_find((__u32)bpf_get_current_pid_tgid(), ctx->r14);
+	thread->stack_top = 0;
+	if (thread->has_go)
+		chain_find((__u32)bpf_get_current_pid_tgid(), ctx->r14, ctx->rsp);
 	return stack_identify_chained(ctx, thread);
 }
 

@@ -41,7 +41,7 @@ struct lt_address_range {
  * hold the same values, and the tables stay, the stack is the same.
  */
 struct lt_layout {
-	__u64 ip, sp;
+	__u64 ip, place; /* place_of() in stack.bpf.h */
 	__u32 generation;
 	__u16 span;    /* bytes of stack, from sp on, that hold all of them */
 	__u8 count;    /* 0: nothing remembered */
@@ -87,11 +87,14 @@ struct lt_thread {
 	__u32 process; /* whose thread it is: an exec makes it another one's */
 	__u32 space;   /* whose code it runs: bpf/code.bpf.h */
 	__u32 spaces_round;
-	__u32 go; /* the process has a Go runtime: lt_go_layouts knows it */
+	__u32 has_go; /* the process has a Go runtime: lt_go_layouts knows it, and this is a copy: */
+	struct lt_bpf_go go;
 	struct lt_pending pending;
 	struct lt_leading leading;
 	struct lt_address_range last_range; /* executable; of the latest look */
 	__u64 stack_end;                    /* beyond it no memory was readable; 0: not met */
+	__u64 stack_top; /* of the goroutine whose stack is walked next; 0: of none */
+	__u64 g0, m; /* of the Go runtime: the thread's own goroutine, and what it is for; or 0 */
 	struct pt_regs returned; /* as if a function had returned already; too large for the
 				    BPF stack */
 	struct lt_receiving receiving;
@@ -165,6 +168,7 @@ static __always_inline struct lt_thread *thread_get(const struct lt_bpf_target *
 {
 	__u32 tid = (__u32)bpf_get_current_pid_tgid(), process = target->process, *space;
 	struct lt_thread *thread = thread_find(tid);
+	const struct lt_bpf_go *go;
 
 	if (!thread)
 		thread = thread_add(tid);
@@ -174,12 +178,16 @@ static __always_inline struct lt_thread *thread_get(const struct lt_bpf_target *
 		if (thread->process != process) {
 			thread->pending.sp = 0;
 			thread->stack_end = 0;
+			thread->g0 = 0;
 		}
 		thread->process = process;
 		thread->spaces_round = lt_spaces_round;
 		space = bpf_map_lookup_elem(&lt_process_spaces, &process);
 		thread->space = space ? *space : 0;
-		thread->go = bpf_map_lookup_elem(&lt_go_layouts, &process) != NULL;
+		go = bpf_map_lookup_elem(&lt_go_layouts, &process);
+		thread->has_go = go != NULL;
+		if (go)
+			thread->go = *go;
 	}
 	return thread;
 }

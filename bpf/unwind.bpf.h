@@ -344,7 +344,8 @@ static __always_inline bool step_frame_pointer(struct lt_thread *thread)
 	return step_over(thread, walk->bp + 16, -16);
 }
 
-#define GO_G_STACK_HI 8 /* struct g: stack.hi */
+#define GO_G_STACK_LO 0 /* struct g: stack.lo, stack.hi */
+#define GO_G_STACK_HI 8
 
 /*
  * Where the stack was that a frame left.  RBP says it, but C may have called Go, which moved that stack:

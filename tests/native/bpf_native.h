@@ -120,7 +120,6 @@ static struct {
 	struct lt_slot rule_cache[LT_RULE_SLOTS];
 	struct lt_slot memo[LT_MEMO_SLOTS];
 	__u64 sent[LT_STACK_SLOTS];
-	struct lt_bpf_go go; /* of the process, if thread->go says that it is known */
 	struct lt_go_birth_key born[NATIVE_BIRTHS];
 	struct lt_go_birth births[NATIVE_BIRTHS];
 	__u32 birth_count;
@@ -179,8 +178,6 @@ static void *bpf_map_lookup_elem(void *map, const void *key)
 					      index);
 	if (map == &lt_threads)
 		return index == NATIVE_TID ? native.thread : NULL;
-	if (map == &lt_go_layouts)
-		return native.thread->go && index == native.thread->process ? &native.go : NULL;
 	if (map == &lt_code_spaces) /* there is one space, by whatever number */
 		return native.ranges;
 	if (map == native.ranges)

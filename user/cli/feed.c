@@ -201,17 +201,9 @@ int lt_feed_emit(void *context, const struct lt_event *event)
 int lt_feed_receive(void *context, const struct lt_event *event)
 {
 	struct lt_session *session = context;
-	struct lt_target *target = event->kind == LT_KIND_GOROUTINE
-					   ? lt_targets_find(session, event->tgid)
-					   : NULL;
-	struct lt_event made = { 0 };
-	int err = target ? lt_golang_note(target, event, &made) : 0;
 
-	if (err)
-		return err < 0 ? err : 0;
-	if (made.type)
-		err = lt_feed_emit(session, &made);
-	return err ? err : lt_feed_emit(session, event);
+	return event->kind == LT_KIND_GOROUTINE ? lt_golang_receive(session, event)
+						: lt_feed_emit(session, event);
 }
 
 int lt_feed_drain(const struct lt_session *session)

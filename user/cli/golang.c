@@ -10,6 +10,7 @@
 #include "cli/goheap.h"
 #include "cli/goprobes.h"
 #include "cli/gowalk.h"
+#include "cli/targets.h"
 #include "go/figures.h"
 #include "go/heap.h"
 #include "probe/gosites.h"
@@ -240,11 +241,37 @@ int lt_golang_take(struct lt_session *session, bool all)
 	return err;
 }
 
-int lt_golang_note(struct lt_target *target, const struct lt_event *event, struct lt_event *made)
+static int receive(struct lt_session *session, const struct lt_target *target,
+		   const struct lt_event *event)
 {
-	return target->golang && target->golang->walk
-		       ? lt_gowalk_note(target->golang->walk, event, made)
-		       : 0;
+	struct lt_gowalk *walk = target && target->golang ? target->golang->walk : NULL;
+	struct lt_event made = { 0 };
+	int err = walk ? lt_gowalk_note(walk, event, &made) : 0;
+
+	if (err)
+		return err < 0 ? err : 0;
+	if (made.type)
+		err = lt_feed_emit(session, &made);
+	return err ? err : lt_feed_emit(session, event);
+}
+
+int lt_golang_receive(struct lt_session *session, const struct lt_event *event)
+{
+	const struct lt_target *target = lt_targets_find(session, event->tgid);
+	const struct lt_event_birth *birth = &event->birth;
+	struct lt_event part = *event;
+	int err = 0;
+
+	if (event->type != LT_EVENT_BIRTH)
+		return receive(session, target, event);
+	if (birth->ended) {
+		part.type = LT_EVENT_RELEASE;
+		part.release = (struct lt_event_release){ .id = birth->ended };
+		err = receive(session, target, &part);
+	}
+	part.type = LT_EVENT_ACQUIRE;
+	part.acquire = (struct lt_event_acquire){ birth->id, 1, birth->stack_id };
+	return err ? err : receive(session, target, &part);
 }
 
 void lt_golang_describe(const struct lt_target *target, struct lt_buf *out)

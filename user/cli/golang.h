@@ -24,8 +24,8 @@ uint64_t lt_golang_kinds(const struct lt_options *options);
 
 /* At each report, and whenever a look is cheap. */
 int lt_golang_take(struct lt_session *session, bool all);
-/* An event of a goroutine that a probe told of passes by: lt_gowalk_note() */
-int lt_golang_note(struct lt_target *target, const struct lt_event *event, struct lt_event *made);
+/* An event of goroutines that a probe tells of: lt_gowalk_note() */
+int lt_golang_receive(struct lt_session *session, const struct lt_event *event);
 /* ": go1.22.12, read from its memory"; nothing of what is no Go program, or not understood. */
 void lt_golang_describe(const struct lt_target *target, struct lt_buf *out);
 /* Takes back what was written into the target, and forgets all of it. */

@@ -382,6 +382,7 @@ int lt_pipeline_apply(void *context, const struct lt_event *event)
 	case LT_EVENT_UNSHARE:
 		return unshare(pipeline);
 	case LT_EVENT_LIFE: /* the session's */
+	case LT_EVENT_BIRTH:
 	case LT_EVENT_GONE: /* its holder's */
 		break;
 	}

@@ -17,6 +17,8 @@
  * be doubted without need, or not be restored; the next censuses mend both.
  */
 #define DEAD_MAX 65536U
+/* Goids are never used again: all that may still come of one is what is under way. */
+#define DEAD_GOROUTINES_MAX 1024U
 
 LT_CLEANUP(struct lt_handles *, lt_handles_free)
 
@@ -143,7 +145,10 @@ no_memory:
 
 void lt_handle_bury(struct lt_handles *handles, struct lt_handle_list *listing)
 {
-	while (listing->entries && listing->dead_count > DEAD_MAX)
+	size_t max = listing == &handles->listings[LT_LISTING_GOROUTINES] ? DEAD_GOROUTINES_MAX
+									  : DEAD_MAX;
+
+	while (listing->entries && listing->dead_count > max)
 		lt_handle_drop(handles, listing, TAILQ_FIRST(&listing->dead));
 }
 

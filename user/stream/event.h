@@ -53,11 +53,17 @@ enum lt_event_type {
 	LT_EVENT_MOVE = 29, /* a listed resource that lives belongs to another site from now on */
 	LT_EVENT_OBSERVE = 30, /* what a runtime's own statistics say of a site */
 	LT_EVENT_RUNTIME = 31, /* what a runtime says of itself */
+	LT_EVENT_BIRTH = 32,   /* a probe tells of a new goroutine; never in a recording */
 };
 
 struct lt_event_acquire {
 	uint64_t id;
 	uint64_t size; /* bytes, or 1 */
+	uint64_t stack_id;
+};
+
+struct lt_event_birth { /* struct lt_wire_birth */
+	uint64_t id, ended;
 	uint64_t stack_id;
 };
 
@@ -276,6 +282,7 @@ struct lt_event {
 	uint64_t time_ns;
 	union {
 		struct lt_event_acquire acquire;
+		struct lt_event_birth birth;
 		struct lt_event_life life;
 		struct lt_event_release release;
 		struct lt_event_stack stack;

@@ -27,9 +27,9 @@ static __u64 a, end;
 static int setup(void **state)
 {
 	scene_setup(state);
-	native.go = layout;
+	native.thread->go = layout;
 	native.thread->process = PROCESS;
-	native.thread->go = 1;
+	native.thread->has_go = 1;
 	put(CURRENT + layout.g_m, MACHINE);
 	put(CURRENT + layout.g_goid, GOID);
 	put(CURRENT + layout.g_gopc, GOPC);
@@ -69,7 +69,7 @@ static void expect(__u64 id, const __u64 *words, __u32 count)
 
 static void test_not_go(void **state)
 {
-	native.thread->go = 0;
+	native.thread->has_go = 0;
 	EXPECT_STACK(identify(), a, end);
 }
 
@@ -143,6 +143,66 @@ static void test_recalled(void **state)
 	EXPECT_STACK(other, a, end, LT_MARK_CREATED_STACK, 0xabc);
 }
 
+#define OTHER_SP (SP + 0x2000)
+
+static void own_stack(__u64 top)
+{
+	put(CURRENT + GO_G_STACK_LO, top - 0x800);
+	put(CURRENT + GO_G_STACK_HI, top);
+}
+
+/* As deep in a stack of its own, and called the same way: known without a walk. */
+static void test_shared_layout(void **state)
+{
+	__u64 id, other = function(OUTERMOST);
+
+	own_stack(SP + 0x400);
+	id = identify();
+	*sent_slot(native.thread, id) = sent_mark(native.thread, id);
+	own_stack(OTHER_SP + 0x400);
+	put(OTHER_SP + 8, end);
+	scene.regs.rsp = OTHER_SP;
+	native.thread->walk.frames = 0;
+	assert_int_equal(identify(), id);
+	assert_int_equal(native.thread->walk.frames, 0);
+	/* From elsewhere; less deep; on another stack than the goroutine's. */
+	put(OTHER_SP + 8, other);
+	EXPECT_STACK(identify(), a, other, LT_MARK_CREATED, GOPC);
+	put(OTHER_SP + 8, end);
+	own_stack(OTHER_SP + 0x300);
+	native.thread->walk.frames = 0;
+	assert_int_equal(identify(), id);
+	assert_int_equal(native.thread->walk.frames, 2);
+	own_stack(STACK + 0x8000);
+	native.thread->walk.frames = 0;
+	assert_int_equal(identify(), id);
+	assert_int_equal(native.thread->walk.frames, 2);
+	assert_int_equal(native.thread->stack_top, 0);
+}
+
+/* The thread's g0 says for ever which machine it is; not what that does, and no other g does. */
+static void test_remembered_machine(void **state)
+{
+	__u64 other = STACK + 0xf000, id = identify(), known;
+
+	put(MACHINE + M_G0, SYSTEM);
+	scene.regs.r14 = SYSTEM;
+	assert_int_equal(identify(), id);
+	assert_int_equal(native.thread->g0, SYSTEM);
+	put(SYSTEM + layout.g_m, 0); /* not read again */
+	assert_int_equal(identify(), id);
+	put(other + layout.g_m, MACHINE);
+	put(other + layout.g_goid, GOID + 1);
+	put(other + layout.g_gopc, GOPC + 1);
+	put(MACHINE + layout.m_curg, other);
+	known = identify();
+	assert_int_not_equal(known, id);
+	EXPECT_STACK(known, a, end, LT_MARK_CREATED, GOPC + 1);
+	scene.regs.r14 = other;
+	assert_int_equal(identify(), known);
+	assert_int_equal(native.thread->g0, SYSTEM);
+}
+
 /* Deeper than there is room for: outer frames go, and the chain stays whole. */
 static void test_deep(void **state)
 {
@@ -166,9 +226,9 @@ static void test_deep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_not_go),       TEST(test_noted_pc), TEST(test_seen_creation),
-		TEST(test_system_stack), TEST(test_recalled), TEST(test_no_goroutine),
-		TEST(test_deep),
+		TEST(test_not_go),       TEST(test_noted_pc),      TEST(test_seen_creation),
+		TEST(test_system_stack), TEST(test_recalled),      TEST(test_no_goroutine),
+		TEST(test_deep),         TEST(test_shared_layout), TEST(test_remembered_machine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
