@@ -541,6 +541,7 @@ static __always_inline void unwind(struct pt_regs *ctx, struct lt_thread *thread
 {
 	struct lt_walk *walk = &thread->walk;
 	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	__u64 ip = PT_REGS_IP(ctx); /* read once: verifiers refuse an address in ctx that is kept */
 
 	walk->sp = walk->frame_sp = PT_REGS_SP(ctx);
 	walk->bp = PT_REGS_FP(ctx);
@@ -563,9 +564,9 @@ static __always_inline void unwind(struct pt_regs *ctx, struct lt_thread *thread
 	thread->draft.count = 0;
 	thread->draft.span = 0;
 	thread->draft.needs_bp = 0;
-	if (!enter_frame(thread, PT_REGS_IP(ctx), 0)) {
+	if (!enter_frame(thread, ip, 0)) {
 		/* The caller is right in any case. */
-		thread->frames[0] = PT_REGS_IP(ctx);
+		thread->frames[0] = ip;
 		walk->frames = 1;
 		walk->hash = hash_frame(0, thread->frames[0], 0);
 		return;
