@@ -3,7 +3,9 @@
  * The floor that leaktrace is measured against: an empty program at every probe that leaktrace
  * itself chooses, attached the way it attaches.  A pair of malloc and free meets three of them.
  *
- *	floor PID       prints "attached", detaches and exits at the end of its input
+ *	floor PID [OFFSET]   prints "attached", detaches and exits at the end of its input
+ *
+ * OFFSET: at this place of the program's own file alone, as leaktrace --explain names those of Go.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -57,34 +59,55 @@ static int attach(int program, pid_t pid, const struct lt_plan *plan, uint32_t f
 	return link;
 }
 
-int main(int argc, char **argv)
+static int attach_at(int program, pid_t pid, uint64_t offset)
+{
+	char path[32];
+	struct lt_uprobe_multi request = { .program_fd = program,
+					   .path = path,
+					   .pid = (uint32_t)pid,
+					   .offsets = &offset,
+					   .count = 1 };
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	return lt_uprobe_multi_attach(&request);
+}
+
+static int attach_plan(int program, pid_t pid)
 {
 	struct lt_process process;
-	struct lt_features features;
 	struct lt_plan plan = { 0 };
 	struct lt_maps maps = { 0 };
-	int program, err;
+	int err = lt_process_open(pid, &process);
 
-	lt_features_detect(&features);
-	if (argc != 2 || !features.uprobe_multi) {
-		fprintf(stderr, "usage: floor PID (needs uprobe_multi)\n");
-		return 2;
-	}
-	err = lt_process_open(atoi(argv[1]), &process);
 	if (!err)
 		err = lt_maps_read(&process, &maps);
 	if (!err)
 		err = lt_plan_make(&process, &maps, NULL, &plan);
-	program = load_empty(true);
-	if (err || program < 0) {
-		fprintf(stderr, "floor: %s\n", strerror(err ? -err : -program));
-		return 1;
-	}
 	for (uint32_t file = 0; file < plan.file_count && err >= 0; file++) {
-		err = attach(program, process.pid, &plan, file, true);
+		err = attach(program, pid, &plan, file, true);
 		if (err >= 0)
-			err = attach(program, process.pid, &plan, file, false);
+			err = attach(program, pid, &plan, file, false);
 	}
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	struct lt_features features;
+	int program, err;
+
+	lt_features_detect(&features);
+	if (argc < 2 || argc > 3 || !features.uprobe_multi) {
+		fprintf(stderr, "usage: floor PID [OFFSET] (needs uprobe_multi)\n");
+		return 2;
+	}
+	program = load_empty(true);
+	if (program < 0)
+		err = program;
+	else if (argc == 3)
+		err = attach_at(program, atoi(argv[1]), strtoull(argv[2], NULL, 0));
+	else
+		err = attach_plan(program, atoi(argv[1]));
 	if (err < 0) {
 		fprintf(stderr, "floor: %s\n", strerror(-err));
 		return 1;

@@ -44,6 +44,7 @@ WRK_SECONDS = 2
 WAYS = {"over 16 connections": [], "a connection each": ["-H", "Connection: close"]}
 WAYS_ROUNDS = 4  # as many times the rounds of the others: the difference is small
 GO_GOALS = {"go": 0.99, "go-probes": 0.85}  # of the untraced requests/s
+GO_MODES = ("untraced", "go", "go-floor", "go-probes")
 GO_MANY, GOAL_WALK_MS = 100_000, 250
 GOAL_FRAME_NS = 25
 GOAL_RATIO, GOAL_RATIO_DEPTH = 1.4, 16
@@ -90,13 +91,23 @@ class Collector:
                 ", ".join(f"{n} {c}" for n, c in sorted(self.loss.items())) or "none")
 
 
+def go_create(pid):
+    """Where the probe of new goroutines is: the one that a server meets at each request."""
+    text = output_of(harness.LEAKTRACE, "--explain", "--go-probes", "-p", pid)
+    return re.search(r"go_create +at file offset (\w+)", text)[1]
+
+
+# What an empty program is attached to: arguments of floor.
+FLOORS = {"floor": lambda _pid: (), "go-floor": lambda pid: (go_create(pid),)}
+
+
 @contextmanager
 def attached(mode, pid, directory, collector):
     """The target under one of the modes; what is measured inside is what counts."""
     if mode == "untraced":
         yield
-    elif mode == "floor":
-        floor = harness.Process([harness.BUILD / "bench" / "floor", pid])
+    elif mode in FLOORS:
+        floor = harness.Process([harness.BUILD / "bench" / "floor", pid, *FLOORS[mode](pid)])
         try:
             floor.line()
             yield
@@ -323,12 +334,11 @@ def bench_go(rounds, directory):
                    check=True, env={**os.environ, "GOCACHE": f"{directory}/go-cache"})
     server = harness.Process([program])
     port = int(server.line())
-    modes = ("untraced", *GO_GOALS)
-    measured = {mode: [] for mode in modes}
-    collectors = {mode: Collector() for mode in modes}
+    measured = {mode: [] for mode in GO_MODES}
+    collectors = {mode: Collector() for mode in GO_MODES}
     try:
         for number in range(rounds * WAYS_ROUNDS):
-            for mode in modes[::-1] if number % 2 else modes:
+            for mode in GO_MODES[::-1] if number % 2 else GO_MODES:
                 with attached(mode, server.pid, directory, collectors[mode]):
                     before = cpu_seconds(server.pid)
                     rate = wrk(port)
@@ -346,6 +356,8 @@ def bench_go(rounds, directory):
               f"{'met' if ratio >= goal else 'missed'}; CPU {ratios(measured, 1, mode)[1]} times as "
               f"much a request; its own use: {cpu_percent:.1f} % of a core, {rss_mib:.0f} MiB, "
               f"{events_per_s:,.0f} events/s, loss: {loss}")
+    print(f"  an empty probe where goroutines are made: {ratios(measured, 0, 'go-floor')[1]} times as "
+          f"many; CPU {ratios(measured, 1, 'go-floor')[1]} times as much")
     server = harness.Process([program, "many", GO_MANY])
     server.line()
     leaktrace = harness.Leaktrace(server.pid, directory, "--kinds", "goroutine", interval=1)

@@ -189,7 +189,7 @@ static __always_inline void closing(__u8 type, __u8 flags, __u32 fd)
  * (wp_page_copy() in mm/memory.c takes it out before it puts the copy in), or the kernel moves it.  0: all
  * of these bytes, 4 KiB at most, could be read.  A global function, so that its loop is verified once.
  */
-#define READ_TRIES 200
+#define READ_TRIES 10
 
 __noinline int await_user(__u64 address, __u32 size)
 {
@@ -448,7 +448,9 @@ static __always_inline bool receive_step(struct making *making, struct lt_receiv
 
 	if (at < receiving->rights_end) {
 		receiving->at = at + sizeof(fd);
-		if (read_user(&fd, sizeof(fd), at) && fd < 1U << 31)
+		if (!read_user(&fd, sizeof(fd), at))
+			receiving->at = receiving->rights_end; /* nor can those behind it */
+		else if (fd < 1U << 31)
 			made(making, fd, 0);
 		return true;
 	}

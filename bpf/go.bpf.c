@@ -138,39 +138,41 @@ static __always_inline void tell_release(__u32 process, __u8 kind, __u64 id)
 		count(LT_COUNTER_RELEASE_RING_FULL);
 }
 
-/* The stack of a new goroutine's creator: its frames alone.  Sent, or recalled. */
-static __always_inline __u64 creation(struct telling *telling)
+/* The stack of a new goroutine's creator, its frames alone: walked and sent. */
+static __always_inline __u64 creation_walk(struct telling *telling)
 {
 	struct lt_thread *thread = telling->thread;
-	__u64 stack_id = stack_recall(&thread->returned, thread);
+	__u64 stack_id = stack_walk(&thread->returned, thread);
 
-	if (stack_id)
-		return stack_id;
-	stack_id = stack_walk(&thread->returned, thread);
 	stack_send(&telling->ring, thread, stack_id, LT_KIND_GOROUTINE);
 	return stack_id;
+}
+
+static __always_inline __u64 newborn_chain(struct lt_thread *thread,
+					   const struct lt_go_birth *birth)
+{
+	thread->chain[0] = LT_MARK_STARTED;
+	thread->chain_words = 1;
+	chain_put_stacks(thread, birth);
+	return chain_hash(thread, 0);
 }
 
 /* The stack of a goroutine that has not run yet: nothing but what made it.  Sent. */
 static __always_inline __u64 newborn_stack(struct telling *telling, struct lt_go_birth *birth)
 {
 	struct lt_thread *thread = telling->thread;
-	__u64 stack_id, made, *sent;
+	__u64 stack_id = newborn_chain(thread, birth);
 
-	thread->chain[0] = LT_MARK_STARTED;
-	thread->chain_words = 1;
-	chain_put_stacks(thread, birth);
-	stack_id = chain_hash(thread, 0);
-	sent = sent_slot(thread, stack_id);
-	/* What it names was sent before it. */
-	if (sent && *sent == sent_mark(thread, stack_id))
+	/* Then what it names was sent before it. */
+	if (stack_is_sent(thread, stack_id))
 		return stack_id;
-	thread->chain_words = 0;
-	made = stack_identify_chained(&thread->returned, thread);
-	stack_send(&telling->ring, thread, made, LT_KIND_GOROUTINE);
-	birth->stacks[0] = made; /* other code may be in its place by now */
-	thread->chain_words = 1;
-	chain_put_stacks(thread, birth);
+	if (!stack_is_sent(thread, birth->stacks[0])) {
+		/* Recalled; other code may be in its place by now. */
+		birth->stacks[0] = creation_walk(telling);
+		stack_id = newborn_chain(thread, birth);
+		if (!stack_is_sent(thread, birth->stacks[0]))
+			return stack_id; /* there was no room: the next birth tries again */
+	}
 	thread->stack.header.time_ns = bpf_ktime_get_ns();
 	thread->stack.stack_id = 0;
 	thread->stack.frame_count = 0;
@@ -248,12 +250,13 @@ int go_create(struct pt_regs *ctx)
 		count(LT_COUNTER_RETURN_FAULT);
 		return 0;
 	}
-	if (!goroutine_find(thread, go, ctx->r14, G_PART_BYTES, &creator))
+	if (!goroutine_find(thread, go, machine_of_g0(thread, go, ctx->r14), G_PART_BYTES,
+			    &creator))
 		creator.g = 0;
 	if (!creator.g || !creator_regs(&creator, &thread->returned))
 		own_regs(ctx, &thread->returned);
 	walk_from(thread, &creator, thread->returned.rsp);
-	birth.stacks[0] = creation(&telling);
+	birth.stacks[0] = stack_recall(&thread->returned, thread) ?: creation_walk(&telling);
 	before = creator.g ? birth_find(key.process, &creator) : NULL;
 	for (int i = 1; before && i < LT_GO_GENERATIONS; i++)
 		birth.stacks[i] = before->stacks[i - 1];

@@ -67,16 +67,20 @@ static __always_inline __u64 word_of_g(const struct lt_thread *thread, __u32 byt
 
 #define M_G0 0 /* struct m, runtime/runtime2.go: its first field */
 
-/* The machine (struct m) of a thread.  That of its g0 stays the same as long as there is one. */
-static __always_inline __u64 machine_of(struct lt_thread *thread, const struct lt_bpf_go *go,
+/* The machine (struct m) of a thread. */
+static __always_inline __u64 machine_of(const struct lt_thread *thread, const struct lt_bpf_go *go,
 					__u64 g)
 {
-	__u64 m;
+	return g && g == thread->g0 ? thread->m : user_word(g + go->g_m);
+}
 
-	if (g && g == thread->g0)
-		return thread->m;
-	m = user_word(g + go->g_m);
-	if (m && user_word(m + M_G0) == g) {
+/* The same, of one that is on the system's stack: that of its g0 stays the same as long as there is one. */
+static __always_inline __u64 machine_of_g0(struct lt_thread *thread, const struct lt_bpf_go *go,
+					   __u64 g)
+{
+	__u64 m = machine_of(thread, go, g);
+
+	if (m && g != thread->g0 && user_word(m + M_G0) == g) {
 		thread->g0 = g;
 		thread->m = m;
 	}
@@ -84,14 +88,13 @@ static __always_inline __u64 machine_of(struct lt_thread *thread, const struct l
 }
 
 /*
- * The goroutine (struct g) of the thread whose register for that holds g: that may be the scheduler's or
- * the signal handler's as well.  False: none, or the register holds something else (in C code).  So many bytes
- * of it are read, into thread->chunk.
+ * The goroutine (struct g) that a machine runs, whose register for that may hold the scheduler's or the signal
+ * handler's as well.  False: none, or the register held something else (in C code).  So many bytes of it are
+ * read, into thread->chunk.
  */
 static __always_inline bool goroutine_find(struct lt_thread *thread, const struct lt_bpf_go *go,
-					   __u64 g, __u32 bytes, struct lt_goroutine *goroutine)
+					   __u64 m, __u32 bytes, struct lt_goroutine *goroutine)
 {
-	__u64 m = machine_of(thread, go, g);
 	__u64 current = m ? user_word(m + go->m_curg) : 0;
 
 	if (!current || bpf_probe_read_user(thread->chunk, bytes, (void *)current) ||
@@ -164,7 +167,8 @@ __weak int chain_find(__u32 tid, __u64 g, __u64 sp)
 	const struct lt_go_birth *birth;
 	struct lt_goroutine goroutine;
 
-	if (!thread || !goroutine_find(thread, &thread->go, g, G_BYTES, &goroutine))
+	if (!thread || !goroutine_find(thread, &thread->go, machine_of(thread, &thread->go, g),
+				       G_BYTES, &goroutine))
 		return 0;
 	walk_from(thread, &goroutine, sp);
 	if (goroutine.goid == GO_MAIN)

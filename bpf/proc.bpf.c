@@ -67,7 +67,7 @@ SEC("raw_tp/sched_process_fork")
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *parent = (void *)ctx->args[0], *child = (void *)ctx->args[1];
-	__u32 parent_pid = bpf_get_current_pid_tgid() >> 32, pid, *space;
+	__u32 parent_pid = bpf_get_current_pid_tgid() >> 32, pid, process, *space;
 	struct lt_bpf_target *target = target_find(parent_pid), born;
 
 	if (!target && !lt_borrowed_tables)
@@ -78,19 +78,20 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	table_lend(parent, child, parent_pid, pid, target ? target->process : 0);
 	if (!target || !(target->flags & LT_TARGET_FOLLOW))
 		return 0;
+	process = target->process;
 	born = *target;
 	if (BPF_CORE_READ(child, mm) == BPF_CORE_READ(parent, mm)) {
 		born.flags |= LT_TARGET_BORROWED;
 	} else {
 		born.flags &= ~LT_TARGET_BORROWED;
 		born.process = next_process();
-		space = bpf_map_lookup_elem(&lt_process_spaces, &target->process);
+		space = bpf_map_lookup_elem(&lt_process_spaces, &process);
 		if (space)
 			bpf_map_update_elem(&lt_process_spaces, &born.process, space, BPF_ANY);
 	}
 	keep(pid, &born);
 	if (!(born.flags & LT_TARGET_BORROWED))
-		tell(LT_WIRE_FORK, target->process, born.process, pid, 0);
+		tell(LT_WIRE_FORK, process, born.process, pid, 0);
 	return 0;
 }
 

@@ -61,12 +61,13 @@ static __always_inline struct lt_layout *layout_of(struct lt_thread *thread, __u
 
 /* The memo's key: values of all words that the layout names.  They are in thread->chunk. */
 static __always_inline __u64 layout_hash(const struct lt_thread *thread,
-					 const struct lt_layout *layout, __u64 bp)
+					 const struct lt_layout *layout, __u64 sp, __u64 bp)
 {
 	__u64 hash = stack_hash(layout->generation, layout->ip), offset;
 
-	hash = stack_hash(hash, layout->place);
-	if (layout->needs_bp)
+	/* What RBP holds means nothing without the address of the stack. */
+	hash = stack_hash(hash, layout->bp ? sp : layout->place);
+	if (layout->bp & LT_LAYOUT_BP_START)
 		hash = stack_hash(hash, bp);
 	for (__u32 i = 0; i < LT_LAYOUT_SLOTS; i++) {
 		if (i >= layout->count)
@@ -112,7 +113,7 @@ static __always_inline __u64 stack_recall(struct pt_regs *ctx, struct lt_thread 
 	opaque(span);
 	if (span > LT_STACK_CHUNK || bpf_probe_read_user(thread->chunk, span, (void *)sp))
 		return 0;
-	hash = layout_hash(thread, layout, PT_REGS_FP(ctx));
+	hash = layout_hash(thread, layout, sp, PT_REGS_FP(ctx));
 	slot = memo_slot(hash);
 	if (!slot)
 		return 0;
@@ -142,7 +143,7 @@ static __always_inline void stack_remember(struct pt_regs *ctx, struct lt_thread
 	thread->draft.place = place;
 	thread->draft.generation = thread->walk.generation;
 	*layout = thread->draft;
-	hash = layout_hash(thread, layout, PT_REGS_FP(ctx));
+	hash = layout_hash(thread, layout, sp, PT_REGS_FP(ctx));
 	slot = memo_slot(hash);
 	if (!slot)
 		return;
@@ -189,18 +190,24 @@ static __always_inline __u64 *sent_slot(const struct lt_thread *thread, __u64 st
 	return bpf_map_lookup_elem(&lt_stacks_sent, &slot);
 }
 
+static __always_inline bool stack_is_sent(const struct lt_thread *thread, __u64 stack_id)
+{
+	__u64 *sent = sent_slot(thread, stack_id);
+
+	return sent && *sent == sent_mark(thread, stack_id);
+}
+
 /*
  * The id of the stack with thread->chain behind it; thread->stack is filled unless that was sent before.
  */
 static __always_inline __u64 stack_identify_chained(struct pt_regs *ctx, struct lt_thread *thread)
 {
-	__u64 stack_id = stack_recall(ctx, thread), *sent;
+	__u64 stack_id = stack_recall(ctx, thread);
 
 	if (stack_id) {
 		if (thread->chain_words)
 			stack_id = chain_hash(thread, stack_id);
-		sent = sent_slot(thread, stack_id);
-		if (sent && *sent == sent_mark(thread, stack_id))
+		if (stack_is_sent(thread, stack_id))
 			return stack_id;
 	}
 	stack_id = stack_walk(ctx, thread);

@@ -36,17 +36,21 @@ struct lt_address_range {
 	__u64 start, end;
 };
 
+/* lt_layout.bp */
+#define LT_LAYOUT_BP_START 1 /* RBP as it was at the start counts as well */
+#define LT_LAYOUT_BP       2 /* that, or one that lies in the stack, led to a frame */
+
 /*
- * What a walk found for one (ip, sp): the words of stack that its result depends on.  While they
- * hold the same values, and the tables stay, the stack is the same.
+ * What a walk found for one instruction and place: the words of stack that its result depends on.
+ * While they hold the same values, and the tables stay, the stack is the same.
  */
 struct lt_layout {
 	__u64 ip, place; /* place_of() in stack.bpf.h */
 	__u32 generation;
-	__u16 span;    /* bytes of stack, from sp on, that hold all of them */
-	__u8 count;    /* 0: nothing remembered */
-	__u8 needs_bp; /* RBP as it was at the start counts, too */
-	__u32 misses;  /* in vain since it last was of use */
+	__u16 span;   /* bytes of stack, from sp on, that hold all of them */
+	__u8 count;   /* 0: nothing remembered */
+	__u8 bp;      /* LT_LAYOUT_BP... */
+	__u32 misses; /* in vain since it last was of use */
 	__u32 reserved;
 	__u16 offsets[LT_LAYOUT_SLOTS]; /* from sp */
 };

@@ -143,8 +143,9 @@ static __always_inline bool use_bp(struct lt_thread *thread)
 		return true;
 	if (walk->bp_slot == LT_BP_UNKNOWN)
 		return false;
+	thread->draft.bp |= LT_LAYOUT_BP;
 	if (walk->bp_slot == LT_BP_START)
-		thread->draft.needs_bp = 1;
+		thread->draft.bp |= LT_LAYOUT_BP_START;
 	else
 		depend(thread, walk->bp_slot);
 	walk->bp_slot = LT_BP_COUNTED;
@@ -563,7 +564,7 @@ static __always_inline void unwind(struct pt_regs *ctx, struct lt_thread *thread
 	walk->end = LT_STACK_LIMIT;
 	thread->draft.count = 0;
 	thread->draft.span = 0;
-	thread->draft.needs_bp = 0;
+	thread->draft.bp = 0;
 	if (!enter_frame(thread, ip, 0)) {
 		/* The caller is right in any case. */
 		thread->frames[0] = ip;

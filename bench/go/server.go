@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	_ "net/http/pprof" // as most have; without it the linker leaves out the heap profile
 	"os"
-	_ "runtime/pprof" // so that the linker keeps the heap profile
 	"strconv"
 )
 

@@ -215,9 +215,10 @@ class Leaktrace(Process):
             return False
         wait_until(attached, "leaktrace: attached")
 
-    def each_report(self):
-        """The reports so far, one by one; a line that is still being written is left for later."""
+    def each_report(self, offset=0):
+        """The reports from an offset on, one by one; a line that is still being written is left for later."""
         with self.json_path.open("rb") as file:
+            file.seek(offset)
             for line in file:
                 if not line.endswith(b"\n"):
                     return
@@ -228,12 +229,20 @@ class Leaktrace(Process):
     def reports(self):
         return list(self.each_report())
 
+    def whole_bytes(self, offset=0):
+        """How much of the reports' file is whole lines; up to there offset is known to be."""
+        with self.json_path.open("rb") as file:
+            file.seek(offset)
+            return offset + file.read().rfind(b"\n") + 1
+
     def wait_report(self, condition=lambda report: True, limit_s=PATIENCE_S):
         """The first report from now on for which the condition holds."""
-        seen = len(self.reports())
+        seen = self.whole_bytes()
 
         def found():
-            return next((r for r in self.reports()[seen:] if condition(r)), None)
+            nonlocal seen
+            begin, seen = seen, self.whole_bytes(seen)
+            return next((r for r in self.each_report(begin) if condition(r)), None)
         return wait_until(found, "a report that meets the condition", limit_s)
 
     def final(self, status=0):

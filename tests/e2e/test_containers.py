@@ -101,6 +101,8 @@ class Inside(Leaktrace):
 
 
 class ContainerCase(harness.TestCase):
+    PATIENT = True
+
     maxDiff = None
 
     def setUp(self):

@@ -23,6 +23,8 @@ def scrape(port):
 
 
 class Textfile(harness.TestCase):
+    PATIENT = True
+
     def setUp(self):
         super().setUp()
         self.prom = self.directory / "leaktrace.prom"

@@ -299,6 +299,7 @@ class Command(Session):
 
 class Late(Session):
     """An allocator that is loaded when leaktrace has long been there."""
+    PATIENT = True
 
     def attached_late(self, *options):
         target = self.target("late", "libmimalloc.so.2", "mi_malloc", "mi_free")

@@ -38,6 +38,8 @@ def dead_pid():
 
 
 class ExitCodes(harness.TestCase):
+    PATIENT = True
+
     def assert_error(self, result, code, *words):
         """One line on stderr that says what is wrong, nothing on stdout."""
         self.assertEqual(result.returncode, code, result.stderr)
@@ -130,6 +132,8 @@ class ExitCodes(harness.TestCase):
 
 
 class Signals(harness.TestCase):
+    PATIENT = True
+
     def test_sigint_and_sigterm_end_with_a_final_report(self):
         target = self.target(*STEADY).go()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -214,6 +218,8 @@ class Signals(harness.TestCase):
 
 
 class Streams(harness.TestCase):
+    PATIENT = True
+
     def test_data_on_stdout_diagnostics_on_stderr(self):
         target = self.target(*STEADY).go()
         result = run(LEAKTRACE, "-p", str(target.pid), "--json", "-", "1", "2")
@@ -240,6 +246,8 @@ class Streams(harness.TestCase):
 
 
 class Colour(harness.TestCase):
+    PATIENT = True
+
     def setUp(self):
         super().setUp()
         recording = self.directory / "recording"

@@ -255,15 +255,13 @@ static int receive(struct lt_session *session, const struct lt_target *target,
 	return err ? err : lt_feed_emit(session, event);
 }
 
-int lt_golang_receive(struct lt_session *session, const struct lt_event *event)
+static int receive_birth(struct lt_session *session, const struct lt_target *target,
+			 const struct lt_event *event)
 {
-	const struct lt_target *target = lt_targets_find(session, event->tgid);
 	const struct lt_event_birth *birth = &event->birth;
 	struct lt_event part = *event;
 	int err = 0;
 
-	if (event->type != LT_EVENT_BIRTH)
-		return receive(session, target, event);
 	if (birth->ended) {
 		part.type = LT_EVENT_RELEASE;
 		part.release = (struct lt_event_release){ .id = birth->ended };
@@ -272,6 +270,14 @@ int lt_golang_receive(struct lt_session *session, const struct lt_event *event)
 	part.type = LT_EVENT_ACQUIRE;
 	part.acquire = (struct lt_event_acquire){ birth->id, 1, birth->stack_id };
 	return err ? err : receive(session, target, &part);
+}
+
+int lt_golang_receive(struct lt_session *session, const struct lt_event *event)
+{
+	const struct lt_target *target = lt_targets_find(session, event->tgid);
+
+	return event->type == LT_EVENT_BIRTH ? receive_birth(session, target, event)
+					     : receive(session, target, event);
 }
 
 void lt_golang_describe(const struct lt_target *target, struct lt_buf *out)

@@ -4,7 +4,8 @@
  * (handle_census.c).  Nobody else includes this.
  *
  * There is one entry for each id of a listing.  It stays after the release until a census from
- * later than its last event: only then can nothing tell of that life any more.
+ * later than its last event: only then can nothing tell of that life any more.  Of the dead only so many
+ * are kept, the latest; of goroutines, which no census lists, few (handle_table.c).
  */
 #ifndef LT_MODEL_HANDLE_TABLE_H
 #define LT_MODEL_HANDLE_TABLE_H

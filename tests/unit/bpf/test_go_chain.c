@@ -180,15 +180,35 @@ static void test_shared_layout(void **state)
 	assert_int_equal(native.thread->stack_top, 0);
 }
 
+/* What RBP says is true of one stack alone. */
+static void test_frame_pointer_is_not_shared(void **state)
+{
+	__u64 id, by_bp = function(CFA_BP(16));
+
+	scene.regs.rip = by_bp;
+	scene.regs.rbp = SP + 0x40;
+	put(SP + 0x48, end);
+	own_stack(SP + 0x400);
+	id = identify();
+	EXPECT_STACK(id, by_bp, end, LT_MARK_CREATED, GOPC);
+	*sent_slot(native.thread, id) = sent_mark(native.thread, id);
+	own_stack(OTHER_SP + 0x400);
+	put(OTHER_SP + 0x48, end);
+	scene.regs.rsp = OTHER_SP;
+	EXPECT_STACK(identify(), by_bp, LT_MARK_CREATED, GOPC);
+}
+
 /* The thread's g0 says for ever which machine it is; not what that does, and no other g does. */
 static void test_remembered_machine(void **state)
 {
 	__u64 other = STACK + 0xf000, id = identify(), known;
 
 	put(MACHINE + M_G0, SYSTEM);
-	scene.regs.r14 = SYSTEM;
-	assert_int_equal(identify(), id);
+	assert_int_equal(machine_of_g0(native.thread, &layout, CURRENT), MACHINE);
+	assert_int_equal(native.thread->g0, 0);
+	assert_int_equal(machine_of_g0(native.thread, &layout, SYSTEM), MACHINE);
 	assert_int_equal(native.thread->g0, SYSTEM);
+	scene.regs.r14 = SYSTEM;
 	put(SYSTEM + layout.g_m, 0); /* not read again */
 	assert_int_equal(identify(), id);
 	put(other + layout.g_m, MACHINE);
@@ -226,9 +246,16 @@ static void test_deep(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_not_go),       TEST(test_noted_pc),      TEST(test_seen_creation),
-		TEST(test_system_stack), TEST(test_recalled),      TEST(test_no_goroutine),
-		TEST(test_deep),         TEST(test_shared_layout), TEST(test_remembered_machine),
+		TEST(test_not_go),
+		TEST(test_noted_pc),
+		TEST(test_seen_creation),
+		TEST(test_system_stack),
+		TEST(test_recalled),
+		TEST(test_no_goroutine),
+		TEST(test_deep),
+		TEST(test_shared_layout),
+		TEST(test_remembered_machine),
+		TEST(test_frame_pointer_is_not_shared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

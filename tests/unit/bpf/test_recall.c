@@ -58,7 +58,7 @@ static void test_changed_words(void **state)
 	struct lt_layout *layout = layout_of(native.thread, scene.regs.rip, SP);
 
 	assert_int_equal(layout->count, 5);
-	assert_int_equal(layout->needs_bp, 0);
+	assert_int_equal(layout->bp & LT_LAYOUT_BP_START, 0);
 	for (__u64 address = SP - 64; address < SP + LT_STACK_CHUNK + 64; address += 8) {
 		bool counts = false;
 

@@ -25,7 +25,7 @@ static void test_sp(void **state)
 	begin(a, SP, 1);
 	EXPECT(LT_STACK_COMPLETE, a, b, c, end);
 	assert_int_equal(native.thread->walk.unique, 0);
-	assert_int_equal(native.thread->draft.needs_bp, 0);
+	assert_int_equal(native.thread->draft.bp & LT_LAYOUT_BP_START, 0);
 	assert_int_equal(native.thread->draft.count, 3);
 }
 
@@ -39,7 +39,7 @@ static void test_bp(void **state)
 	put(SP + 0x40 + 8, end);
 	begin(leaf, SP, SP + 0x40);
 	EXPECT(LT_STACK_COMPLETE, leaf, based, end);
-	assert_int_equal(native.thread->draft.needs_bp, 1);
+	assert_int_equal(native.thread->draft.bp & LT_LAYOUT_BP_START, 1);
 
 	put(SP, saves);
 	put(SP + 8 + 8, SP + 0x80); /* at CFA - 24 of a CFA of SP + 40 */
@@ -47,7 +47,7 @@ static void test_bp(void **state)
 	put(SP + 0x80 + 8, end);
 	begin(leaf, SP, 1);
 	EXPECT(LT_STACK_COMPLETE, leaf, saves, based, end);
-	assert_int_equal(native.thread->draft.needs_bp, 0);
+	assert_int_equal(native.thread->draft.bp & LT_LAYOUT_BP_START, 0);
 	assert_int_equal(native.thread->draft.count, 4);
 }
 
@@ -87,7 +87,7 @@ static void test_bp_deref(void **state)
 	begin(a, SP, bp);
 	EXPECT(LT_STACK_COMPLETE, a, end);
 	assert_int_equal(native.thread->draft.count, 2);
-	assert_int_equal(native.thread->draft.needs_bp, 1);
+	assert_int_equal(native.thread->draft.bp & LT_LAYOUT_BP_START, 1);
 	put(cfa - 8, b); /* RBP is as it was */
 	EXPECT(LT_STACK_IMPLAUSIBLE, a, b);
 	put(bp - 8, SP); /* does not climb */
@@ -360,7 +360,7 @@ static void test_frame_pointer(void **state)
 		memcpy(code - calls[i].length, calls[i].code, calls[i].length);
 		EXPECT(LT_STACK_UNSURE, a, end);
 	}
-	assert_int_equal(native.thread->draft.needs_bp, 1);
+	assert_int_equal(native.thread->draft.bp & LT_LAYOUT_BP_START, 1);
 }
 
 static void test_frame_pointer_chain(void **state)
