@@ -224,6 +224,24 @@ static bool is_due(const struct lt_target *target)
 			   lt_feed_now() - golang->looked_ns >= golang->cost_ns * pause);
 }
 
+/* What is known of each; NULL: no memory. */
+static struct lt_golang *golang_of(struct lt_target *target)
+{
+	if (!target->golang)
+		target->golang = calloc(1, sizeof(*target->golang));
+	return target->golang;
+}
+
+int lt_golang_begin(struct lt_session *session)
+{
+	int err = 0;
+
+	for (struct lt_target *target = session->targets; target && !err; target = target->hh.next)
+		if (lives(target))
+			err = golang_of(target) ? find(session, target) : -ENOMEM;
+	return err;
+}
+
 int lt_golang_take(struct lt_session *session, bool all)
 {
 	int err = 0;
@@ -234,9 +252,7 @@ int lt_golang_take(struct lt_session *session, bool all)
 	     target = target->hh.next) {
 		if (!lives(target) || (!all && !is_due(target)))
 			continue;
-		if (!target->golang)
-			target->golang = calloc(1, sizeof(*target->golang));
-		err = target->golang ? look_at(session, target) : -ENOMEM;
+		err = golang_of(target) ? look_at(session, target) : -ENOMEM;
 	}
 	return err;
 }

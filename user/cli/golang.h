@@ -22,6 +22,11 @@ uint64_t lt_golang_kinds(const struct lt_options *options);
 
 /* 0 or -errno, which a target that is gone or not understood is not. */
 
+/*
+ * Before the gate opens, of those that run already: what BPF knows of their runtime is part of the stacks of their
+ * first events.
+ */
+int lt_golang_begin(struct lt_session *session);
 /* At each report, and whenever a look is cheap. */
 int lt_golang_take(struct lt_session *session, bool all);
 /* An event of goroutines that a probe tells of: lt_gowalk_note() */

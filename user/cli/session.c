@@ -319,9 +319,11 @@ static int run(struct lt_session *session)
 	if (err)
 		return err;
 	if (!session->launch)
-		err = lt_setup_start(session);
+		err = lt_setup_start(session) ?: lt_golang_begin(session);
+	if (err)
+		return err;
 	lt_tracer_activate(session->tracer);
-	if (!err && session->launch)
+	if (session->launch)
 		err = lt_setup_start_command(session);
 	if (err)
 		return err;
