@@ -184,13 +184,14 @@ static __always_inline void closing(__u8 type, __u8 flags, __u32 fd)
 		count(LT_COUNTER_RELEASE_RING_FULL);
 }
 
+/* What is not there costs a page fault each time, up to 16 us, of the target's own time. */
+#define READ_TRIES 10
+
 /*
  * A page of the target's memory is not there for a moment while another thread makes it its own after a fork
  * (wp_page_copy() in mm/memory.c takes it out before it puts the copy in), or the kernel moves it.  0: all
  * of these bytes, 4 KiB at most, could be read.  A global function, so that its loop is verified once.
  */
-#define READ_TRIES 10
-
 __noinline int await_user(__u64 address, __u32 size)
 {
 	__u8 byte;
@@ -438,7 +439,10 @@ static __always_inline __u64 first_with_control(__u64 messages, __u64 count)
 	return count;
 }
 
-/* False: all is read.  What is known between steps lies in memory, where it has no history to verify. */
+/*
+ * False: all is read, or the rest cannot be: memory that went away is not tried again for each descriptor.
+ * What is known between steps lies in memory, where it has no history to verify.
+ */
 static __always_inline bool receive_step(struct making *making, struct lt_receiving *receiving)
 {
 	__u64 at = receiving->at, end = receiving->end;
@@ -449,15 +453,16 @@ static __always_inline bool receive_step(struct making *making, struct lt_receiv
 	if (at < receiving->rights_end) {
 		receiving->at = at + sizeof(fd);
 		if (!read_user(&fd, sizeof(fd), at))
-			receiving->at = receiving->rights_end; /* nor can those behind it */
-		else if (fd < 1U << 31)
+			return false;
+		if (fd < 1U << 31)
 			made(making, fd, 0);
 		return true;
 	}
 	at = (at + 7) & ~7ULL;
 	if (at + sizeof(control) <= end) {
-		if (!read_user(&control, sizeof(control), at) || control.length < sizeof(control) ||
-		    control.length > end - at) {
+		if (!read_user(&control, sizeof(control), at))
+			return false;
+		if (control.length < sizeof(control) || control.length > end - at) {
 			receiving->at = end; /* not what the kernel wrote */
 			return true;
 		}

@@ -182,7 +182,7 @@ static __always_inline __u64 newborn_stack(struct telling *telling, struct lt_go
 	return stack_id;
 }
 
-/* Its frames were sent.  ended: whose struct g it has; or 0. */
+/* Its frames were sent, if there was room.  ended: whose struct g it has; or 0. */
 static __always_inline void tell_birth(const struct telling *telling, __u64 goid, __u64 ended,
 				       __u64 stack_id)
 {

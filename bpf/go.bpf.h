@@ -67,14 +67,17 @@ static __always_inline __u64 word_of_g(const struct lt_thread *thread, __u32 byt
 
 #define M_G0 0 /* struct m, runtime/runtime2.go: its first field */
 
-/* The machine (struct m) of a thread. */
+/*
+ * The machine (struct m) of a thread whose register for that holds g: that may be the scheduler's or the
+ * signal handler's as well, or something else (in C code).
+ */
 static __always_inline __u64 machine_of(const struct lt_thread *thread, const struct lt_bpf_go *go,
 					__u64 g)
 {
 	return g && g == thread->g0 ? thread->m : user_word(g + go->g_m);
 }
 
-/* The same, of one that is on the system's stack: that of its g0 stays the same as long as there is one. */
+/* The same, where g is most likely the thread's g0, whose machine stays the same as long as it lives. */
 static __always_inline __u64 machine_of_g0(struct lt_thread *thread, const struct lt_bpf_go *go,
 					   __u64 g)
 {
@@ -88,8 +91,7 @@ static __always_inline __u64 machine_of_g0(struct lt_thread *thread, const struc
 }
 
 /*
- * The goroutine (struct g) that a machine runs, whose register for that may hold the scheduler's or the signal
- * handler's as well.  False: none, or the register held something else (in C code).  So many bytes of it are
+ * The goroutine (struct g) that a machine runs.  False: none, or that is no machine.  So many bytes of it are
  * read, into thread->chunk.
  */
 static __always_inline bool goroutine_find(struct lt_thread *thread, const struct lt_bpf_go *go,
