@@ -3,9 +3,10 @@
  * The floor that leaktrace is measured against: an empty program at every probe that leaktrace
  * itself chooses, attached the way it attaches.  A pair of malloc and free meets three of them.
  *
- *	floor PID [OFFSET]   prints "attached", detaches and exits at the end of its input
+ *	floor PID [OFFSET [nop]]   prints "attached", detaches and exits at the end of its input
  *
- * OFFSET: at this place of the program's own file alone, as leaktrace --explain names those of Go.
+ * OFFSET: at this place of the program's own file alone, as leaktrace --explain names those of Go; nop: or
+ * the NOP before it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +18,9 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/features.h"
+#include "bpf/optimized.h"
 #include "bpf/uprobe_multi.h"
+#include "probe/gosites.h"
 #include "probe/plan.h"
 
 static int load_empty(bool multi)
@@ -97,15 +100,18 @@ int main(int argc, char **argv)
 	int program, err;
 
 	lt_features_detect(&features);
-	if (argc < 2 || argc > 3 || !features.uprobe_multi) {
-		fprintf(stderr, "usage: floor PID [OFFSET] (needs uprobe_multi)\n");
+	if (argc < 2 || argc > 4 || !features.uprobe_multi) {
+		fprintf(stderr, "usage: floor PID [OFFSET [nop]] (needs uprobe_multi)\n");
 		return 2;
 	}
 	program = load_empty(true);
 	if (program < 0)
 		err = program;
-	else if (argc == 3)
-		err = attach_at(program, atoi(argv[1]), strtoull(argv[2], NULL, 0));
+	else if (argc > 2)
+		err = attach_at(program, atoi(argv[1]),
+				strtoull(argv[2], NULL, 0) - (argc > 3 && lt_uprobes_optimize_nops()
+								      ? LT_GO_NOP_BYTES
+								      : 0));
 	else
 		err = attach_plan(program, atoi(argv[1]));
 	if (err < 0) {

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "bpf/close_all.h"
+#include "bpf/optimized.h"
 #include "bpf/uprobe_multi.h"
 
 /* Releases first, so that no acquire is seen whose release could not be. */
@@ -44,6 +45,7 @@ void lt_gotrace_choose(struct lt_gotrace *trace, struct bpf_object *object,
 		       const struct lt_features *features, bool wanted)
 {
 	trace->uprobe_multi = features->uprobe_multi;
+	trace->nops_called = wanted && trace->uprobe_multi && lt_uprobes_optimize_nops();
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		shape_table(object, tables[i], features, wanted);
 	for (int probe = 0; probe < LT_GO_PROBES; probe++) {
@@ -113,6 +115,11 @@ static int attach_perf(struct lt_gotrace *trace, const struct bpf_program *progr
 	return 0;
 }
 
+static uint64_t place_of(const struct lt_gotrace *trace, const struct lt_go_site *site)
+{
+	return site->file_offset - (site->padded && trace->nops_called ? LT_GO_NOP_BYTES : 0);
+}
+
 static int attach_step(struct lt_gotrace *trace, const struct bpf_object *object, uint32_t pid,
 		       const struct lt_go_plan *plan, enum lt_go_probe probe)
 {
@@ -126,7 +133,7 @@ static int attach_step(struct lt_gotrace *trace, const struct bpf_object *object
 		return -ENOMEM;
 	for (size_t i = 0; i < sites->count; i++)
 		if (sites->items[i].probe == probe)
-			offsets[count++] = sites->items[i].file_offset;
+			offsets[count++] = place_of(trace, &sites->items[i]);
 	if (!count)
 		return 0;
 	return (trace->uprobe_multi ? attach_multi : attach_perf)(trace, program, pid, plan->path,

@@ -32,6 +32,7 @@ struct lt_gotrace {       /* all zero: none */
 	uint32_t *link_pids;
 	size_t link_count;
 	bool uprobe_multi;
+	bool nops_called; /* probed NOPs become calls: bpf/optimized.h */
 };
 
 /* Before the load.  wanted: else the programs are left out, and their tables are small. */

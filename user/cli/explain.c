@@ -64,9 +64,10 @@ static void print_sites(const struct lt_go_module *module, struct lt_buf *out)
 	if (lt_go_sites_find(module->file, ~0U, &sites))
 		return;
 	for (size_t i = 0; i < sites.count; i++)
-		lt_buf_printf(out, "    %-16s at file offset 0x%" PRIx64 "%s\n",
+		lt_buf_printf(out, "    %-16s at file offset 0x%" PRIx64 "%s%s\n",
 			      lt_go_probe_names[sites.items[i].probe], sites.items[i].file_offset,
-			      sites.items[i].emulated ? "" : ", single-stepped");
+			      sites.items[i].emulated ? "" : ", single-stepped",
+			      sites.items[i].padded ? ", or the NOP before it" : "");
 	for (int probe = 0; probe < LT_GO_PROBES; probe++) {
 		const char *why = sites.failed >> probe & 1 ? "no place for it in this code"
 				  : sites.absent >> probe & 1

@@ -198,6 +198,7 @@ static int add_sites(const struct search *search, size_t index, struct lt_go_sit
 			.address = address,
 			.file_offset = offset,
 			.emulated = found[i].emulated,
+			.padded = found[i].padded,
 		};
 	}
 	return count;

@@ -27,11 +27,19 @@ enum lt_go_probe {
 	LT_GO_PROBES
 };
 
+#define LT_GO_NOP_BYTES 5
+
 struct lt_go_site {
 	enum lt_go_probe probe;
 	uint64_t address;     /* ELF virtual address of the instruction */
 	uint64_t file_offset; /* of it */
 	bool emulated; /* else the kernel steps over it singly, which costs some 20 times as much */
+	/*
+	 * Behind a NOP of LT_GO_NOP_BYTES, which does as well, and on some kernels for less (bpf/optimized.h):
+	 * the compiler puts one there if else the call reached the end of 32 bytes, where some
+	 * processors are slow (cmd/internal/obj/x86/asm6.go, padJump()).
+	 */
+	bool padded;
 };
 
 struct lt_go_sites {

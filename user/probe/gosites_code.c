@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "probe/gosites_code.h"
 
+#include <string.h>
+
+#include "probe/gosites.h"
 #include "probe/insn.h"
 
 /* Before its frame a function has at most lea or mov and sub, cmp, and jumps. */
@@ -126,21 +129,38 @@ static bool is_wanted_call(const struct decoder *decoder, const struct lt_insn *
 	       decoder->code->address + target == decoder->code->callee;
 }
 
+/* nopl 0(%rax,%rax,1), as the kernel and Go's assembler both write one of five bytes */
+static bool is_long_nop(const struct lt_insn *at)
+{
+	static const uint8_t nop[LT_GO_NOP_BYTES] = { 0x0f, 0x1f, 0x44, 0, 0 };
+
+	return at->insn.length == sizeof(nop) && !memcmp(at->bytes, nop, sizeof(nop));
+}
+
 static size_t search_calls(const struct decoder *decoder,
 			   struct lt_go_code_site sites[LT_GO_CODE_SITES])
 {
 	struct lt_go_code_site found[LT_GO_CODE_SITES];
+	bool behind_nop = false;
 	size_t count = 0;
 	struct lt_insn at;
 
 	for (uint32_t offset = 0; offset < decoder->code->len; offset += at.insn.length) {
+		bool padded = behind_nop;
+
 		if (!decode(decoder, offset, &at))
 			return 0;
+		behind_nop = is_long_nop(&at);
 		if (!is_wanted_call(decoder, &at))
 			continue;
 		if (count == LT_GO_CODE_SITES)
 			return 0;
-		found[count] = (struct lt_go_code_site){ .offset = offset, .emulated = true };
+		found[count] = (struct lt_go_code_site){
+			.offset = offset,
+			.emulated = true,
+			.padded = padded && decoder->code->place == LT_GO_AT_CALL &&
+				  !is_jumped_to(decoder, offset, offset),
+		};
 		if (decoder->code->place == LT_GO_BEHIND_CALL &&
 		    !choose_behind(decoder, offset + at.insn.length, &found[count]))
 			return 0;

@@ -33,6 +33,7 @@ struct lt_go_code_site {
 	uint32_t offset;
 	bool emulated;
 	bool stack_check; /* comes again when the stack has grown */
+	bool padded;      /* lt_go_site.padded */
 };
 
 /* How many sites; 0: the code is not of a known form. */

@@ -32,6 +32,7 @@
 #define XOR_EBX   0x31, 0xdb
 #define XOR_ECX   0x31, 0xc9
 #define STORE_RAX 0x48, 0x89, 0x44, 0x24, 0x08
+#define LONG_NOP  0x0f, 0x1f, 0x44, 0x00, 0x00
 
 static const struct {
 	const char *what;
@@ -167,6 +168,46 @@ static void test_code(void **state)
 		    last->stack_check != cases[i].stack_check)
 			fail_msg("%s: %zu sites, +%u, emulated %d, stack check %d", cases[i].what,
 				 count, last->offset, last->emulated, last->stack_check);
+	}
+}
+
+static const struct {
+	const char *what;
+	uint8_t code[32];
+	size_t len;
+	enum lt_go_place place;
+	bool padded; /* the last site */
+} paddings[] = {
+	{ "five bytes", CODE(PUSH_RBP, LONG_NOP, CALL(6), RET), LT_GO_AT_CALL, true },
+	{ "before the first of two", CODE(LONG_NOP, CALL(5), CALL(10), RET), LT_GO_AT_CALL, false },
+	{ "before the second", CODE(CALL(0), LONG_NOP, CALL(10), RET), LT_GO_AT_CALL, true },
+	{ "four bytes", CODE(0x0f, 0x1f, 0x40, 0, CALL(4), RET), LT_GO_AT_CALL, false },
+	{ "another NOP of five", CODE(0x0f, 0x1f, 0x44, 8, 0, CALL(5), RET), LT_GO_AT_CALL, false },
+	{ "at the end of mov", CODE(0x48, 0xb8, 0, 0, 0, LONG_NOP, CALL(10), RET), LT_GO_AT_CALL,
+	  false },
+	{ "something jumps past it", CODE(TEST_RAX, 0x74, 5, LONG_NOP, CALL(10), RET),
+	  LT_GO_AT_CALL, false },
+	{ "something jumps to it", CODE(TEST_RAX, 0x74, 0, LONG_NOP, CALL(10), RET), LT_GO_AT_CALL,
+	  true },
+	{ "the site is behind the call", CODE(LONG_NOP, CALL(5), TEST_RAX, 0x74, 1, RET, RET),
+	  LT_GO_BEHIND_CALL, false },
+};
+
+static void test_padding(void **state)
+{
+	for (size_t i = 0; i < sizeof(paddings) / sizeof(paddings[0]); i++) {
+		struct lt_go_code_site sites[LT_GO_CODE_SITES] = { { 0 } };
+		struct lt_go_code code = { .bytes = paddings[i].code,
+					   .len = paddings[i].len,
+					   .address = ENTRY,
+					   .place = paddings[i].place,
+					   .reg = ZYDIS_REGISTER_RAX,
+					   .callee = CALLEE };
+		size_t count = lt_go_code_search(&code, sites);
+
+		assert_true(count);
+		if (sites[count - 1].padded != paddings[i].padded)
+			fail_msg("%s: padded %d", paddings[i].what, sites[count - 1].padded);
 	}
 }
 
@@ -537,6 +578,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_code),
+		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_code_lengths),
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_only_wanted),
