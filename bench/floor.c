@@ -14,27 +14,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
-
 #include "bpf/features.h"
 #include "bpf/optimized.h"
 #include "bpf/uprobe_multi.h"
 #include "probe/gosites.h"
 #include "probe/plan.h"
-
-static int load_empty(bool multi)
-{
-	static const struct bpf_insn exit_0[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	LIBBPF_OPTS(bpf_prog_load_opts, options);
-
-	if (multi)
-		options.expected_attach_type = (enum bpf_attach_type)LT_BPF_TRACE_UPROBE_MULTI;
-	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "empty", "GPL", exit_0, 2, &options);
-}
 
 /* The entries of one file's functions, or their returns, in one link. */
 static int attach(int program, pid_t pid, const struct lt_plan *plan, uint32_t file, bool at_return)
@@ -104,7 +88,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: floor PID [OFFSET [nop]] (needs uprobe_multi)\n");
 		return 2;
 	}
-	program = load_empty(true);
+	program = lt_uprobe_multi_load_empty();
 	if (program < 0)
 		err = program;
 	else if (argc > 2)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "e2e"))
+import golang  # noqa: E402  pylint: disable=wrong-import-position
 import harness  # noqa: E402  pylint: disable=wrong-import-position
 from servers import Nginx, wait_port  # noqa: E402  pylint: disable=wrong-import-position
 
@@ -44,7 +45,11 @@ WRK_SECONDS = 2
 WAYS = {"over 16 connections": [], "a connection each": ["-H", "Connection: close"]}
 WAYS_ROUNDS = 4  # as many times the rounds of the others: the difference is small
 GO_GOALS = {"go": 0.99, "go-probes": 0.85}  # of the untraced requests/s
-GO_MODES = ("untraced", "go", "go-floor", "go-probes")
+# The second time untraced shows what the machine alone makes of a ratio.
+GO_MODES = {"untraced": "untraced", "again": "untraced a second time", "go": "by default",
+            "go-floor": "an empty probe where goroutines are made", "go-probes": "with --go-probes"}
+# What the server is asked for; it makes a goroutine for each request.
+GO_WAYS = {"a line of text": "", "JSON of 20 records": "orders?of=7"}
 GO_MANY, GOAL_WALK_MS = 100_000, 250
 GOAL_FRAME_NS = 25
 GOAL_RATIO, GOAL_RATIO_DEPTH = 1.4, 16
@@ -105,7 +110,7 @@ FLOORS = {"floor": lambda _pid: (), "go-floor": go_create}
 @contextmanager
 def attached(mode, pid, directory, collector):
     """The target under one of the modes; what is measured inside is what counts."""
-    if mode == "untraced":
+    if mode in ("untraced", "again"):
         yield
     elif mode in FLOORS:
         floor = harness.Process([harness.BUILD / "bench" / "floor", pid, *FLOORS[mode](pid)])
@@ -268,10 +273,10 @@ def bench_redis(rounds, directory):
     bench_server("redis-server, pipelined SET", "SET/s", server, rounds, directory, measure)
 
 
-def wrk(port, *options):
+def wrk(port, *options, path=""):
     """Requests a second."""
     text = output_of("wrk", "-t", 1, "-c", 16, "-d", WRK_SECONDS, *options,
-                     f"http://127.0.0.1:{port}/")
+                     f"http://127.0.0.1:{port}/{path}")
     if "Non-2xx" in text or "Socket errors" in text:
         raise AssertionError(text)
     return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
@@ -328,37 +333,57 @@ def bench_descriptors(rounds, directory):
           f"events/s, loss: {loss}\n", flush=True)
 
 
-def bench_go(rounds, directory):
-    """A net/http server; and how long a walk of many goroutines takes."""
-    program = Path(directory) / "server"
-    subprocess.run(["go", "build", "-o", program, Path(__file__).parent / "go" / "server.go"],
-                   check=True, env={**os.environ, "GOCACHE": f"{directory}/go-cache"})
+def measure_go(rounds, program, directory):
+    """Of each way and mode (requests/s, CPU us a request) of each round; and what leaktrace used."""
     server = harness.Process([program])
     port = int(server.line())
-    measured = {mode: [] for mode in GO_MODES}
+    measured = {way: {mode: [] for mode in GO_MODES} for way in GO_WAYS}
     collectors = {mode: Collector() for mode in GO_MODES}
     try:
         for number in range(rounds * WAYS_ROUNDS):
-            for mode in GO_MODES[::-1] if number % 2 else GO_MODES:
+            for mode in reversed(GO_MODES) if number % 2 else GO_MODES:
                 with attached(mode, server.pid, directory, collectors[mode]):
-                    before = cpu_seconds(server.pid)
-                    rate = wrk(port)
-                    used = cpu_seconds(server.pid) - before
-                    measured[mode].append((rate, 1e6 * used / rate / WRK_SECONDS))
+                    for way, path in GO_WAYS.items():
+                        before = cpu_seconds(server.pid)
+                        rate = wrk(port, path=path)
+                        used = cpu_seconds(server.pid) - before
+                        measured[way][mode].append((rate, 1e6 * used / rate / WRK_SECONDS))
     finally:
         server.close()
-    rate, cpu_us = (statistics.median(m[i] for m in measured["untraced"]) for i in range(2))
-    print(f"Go's net/http: {rate:,.0f} requests/s untraced, {cpu_us:.1f} us of CPU each; ratios of "
-          "the rounds: median (least .. most):")
-    for mode, goal in GO_GOALS.items():
-        ratio, text = ratios(measured, 0, mode)
-        cpu_percent, rss_mib, events_per_s, loss = collectors[mode].use()
-        print(f"  {'--' if mode != 'go' else 'default '}{mode}: {text} times as many, goal >= {goal}: "
-              f"{'met' if ratio >= goal else 'missed'}; CPU {ratios(measured, 1, mode)[1]} times as "
-              f"much a request; its own use: {cpu_percent:.1f} % of a core, {rss_mib:.0f} MiB, "
-              f"{events_per_s:,.0f} events/s, loss: {loss}")
-    print(f"  an empty probe where goroutines are made: {ratios(measured, 0, 'go-floor')[1]} times as "
-          f"many; CPU {ratios(measured, 1, 'go-floor')[1]} times as much")
+    return measured, collectors
+
+
+def bench_go_server(rounds, version, directory):
+    program = Path(directory) / f"server-{version}"
+    go = golang.toolchain(version)
+    subprocess.run([go, "build", "-o", program, Path(__file__).parent / "go" / "server.go"],
+                   check=True, env={**os.environ, "GOCACHE": f"{directory}/go-cache-{version}",
+                                    "GO111MODULE": "off", "GOTOOLCHAIN": "local"})
+    measured, collectors = measure_go(rounds, program, directory)
+    print(f"net/http of Go {version}; ratios of the rounds: median (least .. most):")
+    for way, of in measured.items():
+        rate, cpu_us = (statistics.median(m[i] for m in of["untraced"]) for i in range(2))
+        print(f"  {way}: {rate:,.0f} requests/s untraced, {cpu_us:.1f} us of CPU each")
+        for mode, what in GO_MODES.items():
+            if mode == "untraced":
+                continue
+            ratio, text = ratios(of, 0, mode)
+            goal = GO_GOALS.get(mode)
+            judged = f", goal >= {goal}: {'met' if ratio >= goal else 'missed'}" if goal else ""
+            print(f"    {what}: {text} times as many{judged}; "
+                  f"CPU of a request {ratios(of, 1, mode)[1]}")
+    for mode in GO_GOALS:
+        cpu_percent, rss_mib, _, loss = collectors[mode].use()
+        print(f"  its own use {GO_MODES[mode]}: {cpu_percent:.1f} % of a core, {rss_mib:.0f} MiB, "
+              f"loss: {loss}")
+    print(flush=True)
+    return program
+
+
+def bench_go(rounds, directory):
+    """A net/http server of each version of Go; and how long a walk of many goroutines takes."""
+    for version in golang.versions():
+        program = bench_go_server(rounds, version, directory)
     server = harness.Process([program, "many", GO_MANY])
     server.line()
     leaktrace = harness.Leaktrace(server.pid, directory, "--kinds", "goroutine", interval=1)
@@ -368,7 +393,7 @@ def bench_go(rounds, directory):
     finally:
         leaktrace.close()
         server.close()
-    print(f"  a walk of {GO_MANY:,} goroutines: median {statistics.median(walks):.0f} ms "
+    print(f"A walk of {GO_MANY:,} goroutines: median {statistics.median(walks):.0f} ms "
           f"({min(walks):.0f} .. {max(walks):.0f}), goal {GOAL_WALK_MS}: "
           f"{'met' if statistics.median(walks) <= GOAL_WALK_MS else 'missed'}\n", flush=True)
 

@@ -31,6 +31,20 @@ def seen(report):
     return all(size in sites and sites[size]["acquired_count"] >= WANTED for size in STACKS)
 
 
+class Forks(TestCase):
+    def test_a_child_that_goes_on_in_go(self):
+        """It has the probe's instruction, but not what the kernel put there for it: bpf/optimized.h."""
+        for version in golang.versions():
+            with self.subTest(version):
+                target = self.own(golang.start(golang.build(version, "forks") / "forks"))
+                leaktrace = self.leaktrace(target, "--go-probes", kinds="goroutine")
+                for _ in range(3):
+                    target.say("fork")
+                    self.assertEqual(golang.counts(target.line()), [0])
+                leaktrace.stop()
+                self.assertTrue(target.alive(), target.stderr)
+
+
 class Cgo(TestCase):
     def trace(self, version, *arguments):
         target = self.own(golang.start(golang.build(version, "cgo") / "cgo", *arguments))

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What leaktrace reads of a Go program equals what the program says of itself by Go's own profiler."""
 
-import re
-from pathlib import Path
+import signal
 
 import golang
 import gotruth
@@ -12,8 +11,7 @@ PROGRAMS = ("truth-plain", "truth-stripped")
 ALL_PROGRAMS = (*PROGRAMS, "truth-pie", "truth-cgo", "truth-trimpath", "truth-noopt", "truth-race")
 PAGE_NOISE = 1 << 20  # what a program does to answer a request is in its figures, too
 RUNTIME_KEEPS = 32  # frames, at least: fewer of them are a whole stack
-# nopl 0(%rax,%rax,1), with which Go pads before a call; call rel32
-LONG_NOP, CALL = bytes.fromhex("0f1f440000"), 5
+CALL = b"\xe8"  # rel32
 SMALL = 64 << 20  # of what is read no ring has to keep anything: the rings are 64 MiB, mapped twice
 
 
@@ -100,30 +98,34 @@ class GoTruth(harness.TestCase):
         self.assertRegex(text, r"\n +go_create +at file offset 0x[0-9a-f]+(, or the NOP before it)?\n")
         self.assertRegex(text, r"\n +go_body +not needed: ")
 
-    def test_one_instruction(self):
-        """Of the program's code a probe changes the place that --explain names, for as long as it is there."""
-        target = self.own(golang.start(golang.build(golang.OWN, "churn") / "churn"))
-        text = harness.run(harness.LEAKTRACE, "--explain", "-p", str(target.pid),
-                           "--go-probes").stdout
-        offset, nop = re.search(r"go_create +at file offset (\w+)(.*NOP)?", text).groups()
-        mapped = Path(f"/proc/{target.pid}/maps").read_text()
-        start, at = re.search(r"^(\w+)-\w+ r-xp (\w+) .*/churn$", mapped, re.M).groups()
-        call = int(start, 16) - int(at, 16) + int(offset, 16)
-
-        def instructions():
-            """The one before the call, and the call."""
-            with open(f"/proc/{target.pid}/mem", "rb") as memory:
-                memory.seek(call - len(LONG_NOP))
-                return memory.read(len(LONG_NOP)), memory.read(CALL)
-
-        before = instructions()
-        self.assertEqual(bool(nop), before[0] == LONG_NOP)
+    def attached(self, target, site, before):
+        """Probed: the call, or the NOP before it, by which the kernel calls its trampoline then."""
         leaktrace = self.leaktrace(target, "--go-probes", kinds="goroutine")
         leaktrace.wait_report()
-        probed = instructions()
-        self.assertNotEqual(probed, before)
-        self.assertIn(True, (probed[0] == before[0], probed[1] == before[1]))
-        if not nop:
-            self.assertEqual(probed[0], before[0])
-        leaktrace.stop()
-        self.assertEqual(instructions(), before)
+        nop, call = site.code()
+        mapped = golang.has_trampoline(target.pid)
+        self.assertEqual(nop != before[0], mapped)
+        self.assertEqual(call == before[1], mapped)
+        if mapped:
+            self.assertEqual((before[0], nop[:1]), (golang.LONG_NOP, CALL))
+        elif before[0] == golang.LONG_NOP:
+            self.assertFalse(golang.NOPS_ARE_CALLED)
+        return leaktrace
+
+    def test_one_instruction(self):
+        """Of the program's code a probe changes one instruction, for as long as leaktrace is there."""
+        for version in golang.versions():
+            with self.subTest(version):
+                target = self.own(golang.start(golang.build(version, "churn") / "churn"))
+                site = golang.CreateSite(target.pid)
+                before = site.code()
+                self.attached(target, site, before).stop()
+                self.assertEqual(site.code(), before)
+
+    def test_one_instruction_after_a_kill(self):
+        target = self.own(golang.start(golang.build(golang.OWN, "churn") / "churn"))
+        site = golang.CreateSite(target.pid)
+        before = site.code()
+        self.attached(target, site, before).signal(signal.SIGKILL)
+        harness.wait_until(lambda: site.code() == before, "the code as it was")
+        self.assertTrue(target.alive(), target.stderr)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 // Goroutines that come and go by the thousand, wait for a moment in known places, grow their stacks,
-// with garbage collections and samples of the CPU profile all the time.  Each checks what it left on its stack.  Which function may call
-// which is in the test (tests/e2e/test_go_churn.py); calls that do not return at once are not inlined.
+// with garbage collections and samples of the CPU profile all the time.  Each checks what it left on its
+// stack.  Which function may call which is in the test (tests/e2e/test_go_churn.py); calls that do not
+// return at once are not inlined.
 // At a line on standard input it prints what it did, and ends.  Usage: churn [MS]: between each twenty
 // goroutines (of two that make them); 4 by default.
 package main

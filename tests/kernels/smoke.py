@@ -114,6 +114,8 @@ class Smoke(harness.TestCase):
 
     def test_a_go_program_is_read_and_probed(self):
         target = self.own(golang.start(harness.BUILD / "go" / "leaks", "chan-receive", "leak"))
+        site = golang.CreateSite(target.pid)
+        code = site.code()
         leaktrace = self.leaktrace(target, "--go-probes", "--top", 100, kinds=None)
 
         made = ["created by", "main.chanReceive.func1", "main.main", "runtime.main",
@@ -127,7 +129,9 @@ class Smoke(harness.TestCase):
                     "main.receive" in w and w[-len(made):] == made]
         report = leaktrace.wait_report(blocked)
         self.assert_no_loss(report, "RELEASE", "ACQUIRE")
+        self.assertNotEqual(site.code(), code)
         leaktrace.stop()
+        self.assertEqual(site.code(), code)
         self.assertTrue(target.alive(), target.stderr)
 
     def test_detaching_leaves_the_target_as_it_was(self):

@@ -26,10 +26,10 @@ static const struct bpf_insn trial[] = {
 enum { TRIAL_READ_KERNEL = 0, TRIAL_RETURN_0 = 5 }; /* from which instruction on */
 
 /* The program's fd, or what the kernel says against loading it. */
-static int load_trial(int from, const struct bpf_prog_load_opts *options)
+static int load_trial(int from)
 {
 	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", trial + from,
-			     sizeof(trial) / sizeof(trial[0]) - (size_t)from, options);
+			     sizeof(trial) / sizeof(trial[0]) - (size_t)from, NULL);
 }
 
 /*
@@ -44,11 +44,8 @@ static bool has_uprobe_multi(void)
 	struct lt_uprobe_multi request = { .path = "/",
 					   .offsets = &(const uint64_t){ 0 },
 					   .count = 1 };
-	LIBBPF_OPTS(bpf_prog_load_opts, options,
-		    .expected_attach_type = (enum bpf_attach_type)LT_BPF_TRACE_UPROBE_MULTI);
-	_lt_close_ int program = -1, any_pid = -1, no_pid = -1;
+	_lt_close_ int program = lt_uprobe_multi_load_empty(), any_pid = -1, no_pid = -1;
 
-	program = load_trial(TRIAL_RETURN_0, &options);
 	if (program < 0)
 		return false;
 	request.program_fd = program;
@@ -69,7 +66,7 @@ static bool release_at_least(const char *release, int major, int minor)
 
 static int try_program(int from)
 {
-	_lt_close_ int program = load_trial(from, NULL);
+	_lt_close_ int program = load_trial(from);
 
 	return program < 0 ? program : 0;
 }

@@ -115,9 +115,12 @@ static int attach_perf(struct lt_gotrace *trace, const struct bpf_program *progr
 	return 0;
 }
 
-static uint64_t place_of(const struct lt_gotrace *trace, const struct lt_go_site *site)
+static uint64_t place_of(const struct lt_gotrace *trace, const struct lt_go_plan *plan,
+			 const struct lt_go_site *site)
 {
-	return site->file_offset - (site->padded && trace->nops_called ? LT_GO_NOP_BYTES : 0);
+	bool at_nop = site->padded && trace->nops_called && !plan->keeps_nops;
+
+	return site->file_offset - (at_nop ? LT_GO_NOP_BYTES : 0);
 }
 
 static int attach_step(struct lt_gotrace *trace, const struct bpf_object *object, uint32_t pid,
@@ -133,7 +136,7 @@ static int attach_step(struct lt_gotrace *trace, const struct bpf_object *object
 		return -ENOMEM;
 	for (size_t i = 0; i < sites->count; i++)
 		if (sites->items[i].probe == probe)
-			offsets[count++] = place_of(trace, &sites->items[i]);
+			offsets[count++] = place_of(trace, plan, &sites->items[i]);
 	if (!count)
 		return 0;
 	return (trace->uprobe_multi ? attach_multi : attach_perf)(trace, program, pid, plan->path,

@@ -22,6 +22,7 @@ struct lt_go_plan {
 	const struct lt_go_sites
 		*sites;   /* NULL: none; stacks tell of their goroutines all the same */
 	const char *path; /* of the file that the sites are in: /proc/self/fd/N will do */
+	bool keeps_nops;  /* no call may be made of a NOP: probe/goforks.h */
 };
 
 struct lt_gotrace {       /* all zero: none */

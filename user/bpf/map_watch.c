@@ -46,7 +46,7 @@ struct mmap2_record {
  * The kernel's trampolines for uprobes, [uprobes] and [uprobes-trampoline], mapped when a process first
  * hits one: they are no code of the process, and would show in every child that is followed.
  */
-static const char trampoline[8] = "[uprobes";
+#define TRAMPOLINES "[uprobes"
 
 /* What sample_id_all appends: PERF_SAMPLE_TIME alone. */
 #define TRAILER_BYTES sizeof(uint64_t)
@@ -146,12 +146,12 @@ static void copy_out(const struct cpu_ring *ring, uint64_t from, void *to, size_
 
 static bool is_trampoline(const struct cpu_ring *ring, uint64_t tail, size_t size)
 {
-	char name[sizeof(trampoline)];
+	char name[sizeof(TRAMPOLINES) - 1];
 
 	if (size < sizeof(struct mmap2_record) + sizeof(name) + TRAILER_BYTES)
 		return false;
 	copy_out(ring, tail + sizeof(struct mmap2_record), name, sizeof(name));
-	return memcmp(name, trampoline, sizeof(name)) == 0;
+	return memcmp(name, TRAMPOLINES, sizeof(name)) == 0;
 }
 
 static int keep_change(struct lt_map_watch *watch, const struct lt_map_change *change)

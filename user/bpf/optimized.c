@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bpf/optimized.h"
 
+#include <fcntl.h>
 #include <link.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
-
-#include <bpf/bpf.h>
-#include <linux/bpf.h>
 
 #include "base/cleanup.h"
 #include "bpf/uprobe_multi.h"
 
 #define BREAKPOINT 0xcc /* int3 */
+
+struct code {
+	uint8_t bytes[5];
+};
+
+static const struct code nop = { { 0x0f, 0x1f, 0x44, 0, 0 } };
 
 /* It must lie in one page, as the kernel writes all of it at once. */
 void lt_nop_to_probe(void);
@@ -42,37 +49,86 @@ static int find_offset(struct dl_phdr_info *info, size_t size, void *data)
 	return 1;
 }
 
-static int load_empty(void)
+/* False: it is somewhere else; started by way of ld.so, that is the program. */
+static bool has_nop(const char *path, uint64_t offset)
 {
-	static const struct bpf_insn return_0[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	LIBBPF_OPTS(bpf_prog_load_opts, options,
-		    .expected_attach_type = (enum bpf_attach_type)LT_BPF_TRACE_UPROBE_MULTI);
+	_lt_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct code code;
 
-	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", return_0,
-			     sizeof(return_0) / sizeof(return_0[0]), &options);
+	return fd >= 0 && pread(fd, &code, sizeof(code), (off_t)offset) == sizeof(code) &&
+	       !memcmp(&code, &nop, sizeof(nop));
+}
+
+/* In a child: for each byte, runs into the NOP and tells what is in its place. */
+static void serve(int socket)
+{
+	struct code code;
+	char byte;
+
+	while (read(socket, &byte, 1) == 1) {
+		lt_nop_to_probe();
+		memcpy(&code, (void *)NOP, sizeof(code));
+		if (write(socket, &code, sizeof(code)) != sizeof(code))
+			break;
+	}
+	_exit(0);
+}
+
+/* False: it is gone. */
+static bool run_into(int socket, struct code *code)
+{
+	return send(socket, "", 1, MSG_NOSIGNAL) == 1 &&
+	       recv(socket, code, sizeof(*code), MSG_WAITALL) == sizeof(*code);
+}
+
+/*
+ * Kernels from 6.18.0 to .39, and 6.19 to 7.1.4, look for the trampoline of a probe that is taken away in the process
+ * that does so rather than in the one that has it (CVE-2026-72357), and leave the call there: so what is probed here
+ * is another process, and it must be as it was.
+ */
+static bool try_on(int socket, pid_t child, uint64_t offset, const char *path)
+{
+	_lt_close_ int program = lt_uprobe_multi_load_empty();
+	struct lt_uprobe_multi request = { .program_fd = program,
+					   .path = path,
+					   .offsets = &offset,
+					   .count = 1,
+					   .pid = (uint32_t)child };
+	int link = program < 0 ? program : lt_uprobe_multi_attach(&request);
+	struct code probed = nop, after;
+	bool optimized;
+
+	if (link < 0)
+		return false;
+	/* The first hit makes a call of it. */
+	optimized = run_into(socket, &probed) && probed.bytes[0] != BREAKPOINT &&
+		    memcmp(&probed, &nop, sizeof(nop)) != 0;
+	close(link);
+	return optimized && run_into(socket, &after) && !memcmp(&after, &nop, sizeof(nop));
 }
 
 bool lt_uprobes_optimize_nops(void)
 {
-	_lt_close_ int program = load_empty(), link = -1;
+	static const char path[] = "/proc/self/exe";
 	uint64_t offset = 0;
-	struct lt_uprobe_multi request = { .program_fd = program,
-					   .path = "/proc/self/exe",
-					   .offsets = &offset,
-					   .count = 1,
-					   .pid = (uint32_t)getpid() };
-	uint8_t original = *(volatile uint8_t *)NOP, probed;
+	bool optimized = false;
+	int sockets[2];
+	pid_t child;
 
 	dl_iterate_phdr(find_offset, &offset);
-	if (program < 0 || !offset)
+	if (!offset || !has_nop(path, offset) ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets))
 		return false;
-	link = lt_uprobe_multi_attach(&request);
-	if (link < 0)
-		return false;
-	lt_nop_to_probe(); /* the first hit makes a call of it */
-	probed = *(volatile uint8_t *)NOP;
-	return probed != BREAKPOINT && probed != original;
+	child = fork();
+	if (child == 0) {
+		close(sockets[0]);
+		serve(sockets[1]);
+	}
+	close(sockets[1]);
+	if (child > 0)
+		optimized = try_on(sockets[0], child, offset, path);
+	close(sockets[0]); /* which ends the child */
+	if (child > 0)
+		waitpid(child, NULL, 0);
+	return optimized;
 }

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
 #include <linux/bpf.h>
 
 #define UPROBE_MULTI_RETURN 1 /* BPF_F_UPROBE_MULTI_RETURN */
@@ -23,6 +24,19 @@ struct link_create_uprobe_multi {
 	uint32_t pid;
 	uint32_t reserved;
 };
+
+int lt_uprobe_multi_load_empty(void)
+{
+	static const struct bpf_insn return_0[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, options,
+		    .expected_attach_type = (enum bpf_attach_type)LT_BPF_TRACE_UPROBE_MULTI);
+
+	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", return_0,
+			     sizeof(return_0) / sizeof(return_0[0]), &options);
+}
 
 int lt_uprobe_multi_attach(const struct lt_uprobe_multi *request)
 {

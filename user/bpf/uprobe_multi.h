@@ -20,6 +20,9 @@ struct lt_uprobe_multi {
 	bool at_return;
 };
 
+/* A program that does nothing, for such links: its fd, or -errno. */
+int lt_uprobe_multi_load_empty(void);
+
 /* Returns the link's fd, which detaches when closed, or -errno. */
 int lt_uprobe_multi_attach(const struct lt_uprobe_multi *request);
 

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "probe/goforks.h"
 #include "probe/gosites.h"
 
 #define BIT(probe) (1U << LT_GO_PROBE_##probe)
@@ -69,18 +70,23 @@ static struct lt_bpf_go layout_of(const struct lt_go_program *program)
 }
 
 /* The module's file, as the process has it mapped: an fd or -errno. */
-static int open_file(const struct lt_target *target, const struct lt_go_module *module)
+static int open_file(const struct lt_target *target, const struct lt_go_module *module,
+		     bool *might_fork)
 {
 	struct lt_maps maps = { 0 };
 	int fd = lt_maps_read(&target->process, &maps);
 
-	for (size_t i = 0; fd == 0 && i < maps.count; i++)
-		if (maps.entries[i].executable && maps.entries[i].device == module->device &&
-		    maps.entries[i].inode == module->inode) {
-			fd = lt_maps_open_file(&target->process, &maps.entries[i]);
-			lt_maps_free(&maps);
-			return fd;
-		}
+	for (size_t i = 0; fd == 0 && i < maps.count; i++) {
+		const struct lt_mapping *own = &maps.entries[i];
+
+		if (!own->executable || own->device != module->device ||
+		    own->inode != module->inode)
+			continue;
+		fd = lt_maps_open_file(&target->process, own);
+		*might_fork = fd < 0 || lt_go_might_fork(module->file, fd, &maps, own);
+		lt_maps_free(&maps);
+		return fd;
+	}
 	lt_maps_free(&maps);
 	return fd ? fd : -ENOENT;
 }
@@ -91,7 +97,7 @@ static int attach_module(struct lt_session *session, const struct lt_target *tar
 			 const struct lt_go_sites *sites)
 {
 	_lt_buf_ struct lt_buf error = { 0 };
-	_lt_close_ int fd = open_file(target, module);
+	_lt_close_ int fd = open_file(target, module, &plan->keeps_nops);
 	char path[64];
 	int attached = 0, err = fd < 0 ? fd : 0;
 

@@ -28,7 +28,7 @@ static bool decode(const struct decoder *decoder, uint32_t offset, struct lt_ins
 /*
  * Whether something jumps to one of [first, last]; so it is taken to be when part of the function cannot be
  * decoded.  Calls are no jumps.  Jump tables lead to the cases of a switch, which are neither before a
- * function's frame nor directly behind a call.
+ * function's frame nor directly behind a call, nor begin with one: its arguments come first.
  */
 static bool is_jumped_to(const struct decoder *decoder, uint32_t first, uint32_t last)
 {
