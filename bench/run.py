@@ -337,11 +337,13 @@ def measure_go(rounds, program, directory):
     """Of each way and mode (requests/s, CPU us a request) of each round; and what leaktrace used."""
     server = harness.Process([program])
     port = int(server.line())
-    measured = {way: {mode: [] for mode in GO_MODES} for way in GO_WAYS}
+    modes = list(GO_MODES)
+    measured = {way: {mode: [] for mode in modes} for way in GO_WAYS}
     collectors = {mode: Collector() for mode in GO_MODES}
     try:
         for number in range(rounds * WAYS_ROUNDS):
-            for mode in reversed(GO_MODES) if number % 2 else GO_MODES:
+            first = number % len(modes)  # so that each is as near to the others as any
+            for mode in modes[first:] + modes[:first]:
                 with attached(mode, server.pid, directory, collectors[mode]):
                     for way, path in GO_WAYS.items():
                         before = cpu_seconds(server.pid)

@@ -15,8 +15,9 @@ from harness import BUILD, LEAKTRACE, ROOT, Process, run
 SOURCES = ROOT / "tests" / "go"
 CACHE = Path(os.environ.get("LEAKTRACE_GO_CACHE", BUILD / "gocache")).resolve()
 LONG_NOP = bytes.fromhex("0f1f440000")  # nopl 0(%rax,%rax,1), with which Go pads before a call
+RELEASE = tuple(map(int, re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", os.uname().release).groups("0")))
 # Kernels that are known to make a call of a probed one, and to take it back: see user/bpf/optimized.c.
-NOPS_ARE_CALLED = (6, 18, 40) <= tuple(map(int, re.findall(r"\d+", os.uname().release)[:3])) < (6, 19)
+NOPS_ARE_CALLED = (6, 18, 40) <= RELEASE < (6, 19)
 OWN = "own"  # the go of this machine
 BUILD_S = 600  # a limit
 

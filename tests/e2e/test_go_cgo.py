@@ -32,17 +32,26 @@ def seen(report):
 
 
 class Forks(TestCase):
-    def test_a_child_that_goes_on_in_go(self):
-        """It has the probe's instruction, but not what the kernel put there for it: bpf/optimized.h."""
+    """The child has the probe's instruction, but not what the kernel put there for it: bpf/optimized.h."""
+
+    def go_on(self, name):
         for version in golang.versions():
             with self.subTest(version):
-                target = self.own(golang.start(golang.build(version, "forks") / "forks"))
-                leaktrace = self.leaktrace(target, "--go-probes", kinds="goroutine")
+                target = self.own(golang.start(golang.build(version, name) / name))
+                leaktrace = self.leaktrace(target, "--go-probes", "--top", 100, kinds="goroutine")
                 for _ in range(3):
                     target.say("fork")
                     self.assertEqual(golang.counts(target.line()), [0])
-                leaktrace.stop()
+                self.assertFalse(golang.has_trampoline(target.pid))
+                made = [site["acquired_count"] for site in leaktrace.stop()["sites"]]
+                self.assertGreaterEqual(sum(made), 300)
                 self.assertTrue(target.alive(), target.stderr)
+
+    def test_a_child_of_c_code_goes_on_in_go(self):
+        self.go_on("forks-c")
+
+    def test_a_child_of_go_goes_on(self):
+        self.go_on("forks-raw")
 
 
 class Cgo(TestCase):

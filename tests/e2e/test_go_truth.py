@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What leaktrace reads of a Go program equals what the program says of itself by Go's own profiler."""
 
+import itertools
 import signal
 
 import golang
@@ -11,7 +12,7 @@ PROGRAMS = ("truth-plain", "truth-stripped")
 ALL_PROGRAMS = (*PROGRAMS, "truth-pie", "truth-cgo", "truth-trimpath", "truth-noopt", "truth-race")
 PAGE_NOISE = 1 << 20  # what a program does to answer a request is in its figures, too
 RUNTIME_KEEPS = 32  # frames, at least: fewer of them are a whole stack
-CALL = b"\xe8"  # rel32
+CALL, BREAKPOINT = b"\xe8", b"\xcc"
 SMALL = 64 << 20  # of what is read no ring has to keep anything: the rings are 64 MiB, mapped twice
 
 
@@ -99,27 +100,30 @@ class GoTruth(harness.TestCase):
         self.assertRegex(text, r"\n +go_body +not needed: ")
 
     def attached(self, target, site, before):
-        """Probed: the call, or the NOP before it, by which the kernel calls its trampoline then."""
+        """Probed: the call, or the NOP before it, of which the kernel makes a call."""
         leaktrace = self.leaktrace(target, "--go-probes", kinds="goroutine")
         leaktrace.wait_report()
         nop, call = site.code()
-        mapped = golang.has_trampoline(target.pid)
-        self.assertEqual(nop != before[0], mapped)
-        self.assertEqual(call == before[1], mapped)
-        if mapped:
-            self.assertEqual((before[0], nop[:1]), (golang.LONG_NOP, CALL))
-        elif before[0] == golang.LONG_NOP:
-            self.assertFalse(golang.NOPS_ARE_CALLED)
+        at_nop = nop != before[0]
+        self.assertEqual(call == before[1], at_nop)
+        if before[0] != golang.LONG_NOP:
+            self.assertFalse(at_nop)
+        elif golang.NOPS_ARE_CALLED:
+            self.assertTrue(at_nop)
+        if at_nop:
+            self.assertEqual(nop[:1], CALL if golang.has_trampoline(target.pid) else BREAKPOINT)
         return leaktrace
 
     def test_one_instruction(self):
         """Of the program's code a probe changes one instruction, for as long as leaktrace is there."""
-        for version in golang.versions():
-            with self.subTest(version):
-                target = self.own(golang.start(golang.build(version, "churn") / "churn"))
+        for version, program in itertools.product(golang.versions(), ("churn", "cgo")):
+            with self.subTest(f"{program} of {version}"):
+                target = self.own(golang.start(golang.build(version, program) / program))
                 site = golang.CreateSite(target.pid)
                 before = site.code()
                 self.attached(target, site, before).stop()
+                if golang.NOPS_ARE_CALLED and program == "churn":  # it makes goroutines
+                    self.assertEqual(golang.has_trampoline(target.pid), before[0] == golang.LONG_NOP)
                 self.assertEqual(site.code(), before)
 
     def test_one_instruction_after_a_kill(self):

@@ -13,7 +13,7 @@ export GO111MODULE=off GOFLAGS='' GOTOOLCHAIN=local CGO_ENABLED=0
 export GOCACHE=${GOCACHE:-$out/cache}
 exec 9>"$out/lock"
 flock 9 # the tests run side by side
-usual="truth-plain truth-stripped noprofile churn deep cgo forks leaks grpc"
+usual="truth-plain truth-stripped noprofile churn deep cgo forks-c forks-raw leaks grpc"
 all="$usual truth-pie truth-cgo truth-trimpath truth-noopt truth-race noprofile-stripped"
 
 build() { # PROGRAM OPTION...
@@ -33,7 +33,9 @@ program() { # PROGRAM
 	truth-race) CGO_ENABLED=1 build "$1" -race truth.go ;;
 	churn) build "$1" churn.go ;;
 	deep) build "$1" deep.go ;;
-	cgo | forks) CGO_ENABLED=1 build "$1" "$1.go" ;;
+	cgo) CGO_ENABLED=1 build "$1" cgo.go ;;
+	forks-c) CGO_ENABLED=1 build "$1" forks.go forks_c.go ;;
+	forks-raw) build "$1" forks.go forks_raw.go ;;
 	leaks) build "$1" ./leaks ;;
 	grpc) GOPATH=/usr/share/gocode build "$1" ./grpc ;; # Debian's golang-google-grpc-dev
 	noprofile) build "$1" noprofile.go ;;

@@ -1,45 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
-// At each line on standard input it makes goroutines, then forks in C: the child makes goroutines as well,
-// which Go does not support but does, and ends.  Prints the child's wait status.
+// At each line on standard input it makes goroutines, then forks: the child makes goroutines as well, which Go
+// does not support but does, and ends.  Prints the child's wait status.
 package main
-
-/*
-#include <sys/wait.h>
-#include <unistd.h>
-
-static int status_of(int pid)
-{
-	int status;
-
-	return waitpid(pid, &status, 0) == pid ? status : -1;
-}
-*/
-import "C"
 
 import (
 	"bufio"
 	"fmt"
 	"os"
+	"sync"
+	"syscall"
 )
 
-func makeGoroutines() {
+const dieWithParent = 1 // PR_SET_PDEATHSIG: other threads are gone, with what they had locked
+
+func makeGoroutines(all *sync.WaitGroup) {
 	for i := 0; i < 100; i++ {
-		go func() {}()
+		all.Add(1)
+		go all.Done()
 	}
 }
 
 func main() {
+	var before, after sync.WaitGroup
+
 	fmt.Println(os.Getpid(), "ready")
 	input := bufio.NewScanner(os.Stdin)
 	for input.Scan() {
-		makeGoroutines()
-		child := C.fork()
+		makeGoroutines(&before)
+		before.Wait()
+		child := fork()
 		if child == 0 {
-			C.alarm(60) // other threads are gone, with what they had locked
-			makeGoroutines()
-			C._exit(0)
+			syscall.RawSyscall(syscall.SYS_PRCTL, dieWithParent, uintptr(syscall.SIGKILL), 0)
+			makeGoroutines(&after)
+			syscall.RawSyscall(syscall.SYS_EXIT_GROUP, 0, 0, 0)
 		}
-		fmt.Println("status", C.status_of(child))
+		var status syscall.WaitStatus
+		if _, err := syscall.Wait4(child, &status, 0, nil); err != nil {
+			panic(err)
+		}
+		fmt.Println("status", int(status))
 	}
 }

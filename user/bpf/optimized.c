@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "bpf/optimized.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -74,7 +77,10 @@ static void serve(int socket)
 	_exit(0);
 }
 
-/* False: it is gone. */
+/* A child that was stopped, or cannot be scheduled, is not waited for. */
+#define LIMIT_S 2
+
+/* False: it is gone, or does not answer. */
 static bool run_into(int socket, struct code *code)
 {
 	return send(socket, "", 1, MSG_NOSIGNAL) == 1 &&
@@ -110,6 +116,7 @@ static bool try_on(int socket, pid_t child, uint64_t offset, const char *path)
 bool lt_uprobes_optimize_nops(void)
 {
 	static const char path[] = "/proc/self/exe";
+	const struct timeval limit = { .tv_sec = LIMIT_S };
 	uint64_t offset = 0;
 	bool optimized = false;
 	int sockets[2];
@@ -125,10 +132,15 @@ bool lt_uprobes_optimize_nops(void)
 		serve(sockets[1]);
 	}
 	close(sockets[1]);
-	if (child > 0)
+	if (child > 0) {
+		setsockopt(sockets[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 		optimized = try_on(sockets[0], child, offset, path);
-	close(sockets[0]); /* which ends the child */
-	if (child > 0)
-		waitpid(child, NULL, 0);
+		/* Whoever starts us may ignore SIGCHLD: its number may be another's if it is gone. */
+		if (waitpid(child, NULL, WNOHANG) == 0) {
+			kill(child, SIGKILL);
+			TEMP_FAILURE_RETRY(waitpid(child, NULL, 0));
+		}
+	}
+	close(sockets[0]);
 	return optimized;
 }

@@ -69,9 +69,17 @@ static struct lt_bpf_go layout_of(const struct lt_go_program *program)
 	return layout;
 }
 
+static bool has_padded(const struct lt_go_sites *sites)
+{
+	for (size_t i = 0; i < sites->count; i++)
+		if (sites->items[i].padded)
+			return true;
+	return false;
+}
+
 /* The module's file, as the process has it mapped: an fd or -errno. */
 static int open_file(const struct lt_target *target, const struct lt_go_module *module,
-		     bool *might_fork)
+		     struct lt_go_plan *plan)
 {
 	struct lt_maps maps = { 0 };
 	int fd = lt_maps_read(&target->process, &maps);
@@ -83,7 +91,8 @@ static int open_file(const struct lt_target *target, const struct lt_go_module *
 		    own->inode != module->inode)
 			continue;
 		fd = lt_maps_open_file(&target->process, own);
-		*might_fork = fd < 0 || lt_go_might_fork(module->file, fd, &maps, own);
+		plan->keeps_nops = fd >= 0 && has_padded(plan->sites) &&
+				   lt_go_might_fork(module->file, fd, &maps, own);
 		lt_maps_free(&maps);
 		return fd;
 	}
@@ -97,13 +106,15 @@ static int attach_module(struct lt_session *session, const struct lt_target *tar
 			 const struct lt_go_sites *sites)
 {
 	_lt_buf_ struct lt_buf error = { 0 };
-	_lt_close_ int fd = open_file(target, module, &plan->keeps_nops);
+	_lt_close_ int fd = -1;
 	char path[64];
-	int attached = 0, err = fd < 0 ? fd : 0;
+	int attached = 0, err;
 
+	plan->sites = sites;
+	fd = open_file(target, module, plan);
+	err = fd < 0 ? fd : 0;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	plan->path = path;
-	plan->sites = sites;
 	if (!err)
 		err = lt_tracer_attach_go(session->tracer, &target->process, target->number, plan,
 					  &error);

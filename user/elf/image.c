@@ -364,6 +364,24 @@ int lt_image_each_object(const struct lt_image *image,
 	return each_symbol(image, true, visit, context);
 }
 
+int lt_image_each_import(const struct lt_image *image,
+			 int (*visit)(void *context, const char *name), void *context)
+{
+	const struct symbol_table *table = &image->tables[0];
+	size_t count = table->symbols ? table->symbols->d_size / sizeof(Elf64_Sym) : 0;
+	int err = 0;
+
+	for (size_t i = 1; i < count && !err; i++) { /* the first one means none */
+		GElf_Sym symbol;
+
+		if (gelf_getsym(table->symbols, (int)i, &symbol) && symbol.st_shndx == SHN_UNDEF &&
+		    symbol.st_name < table->names_len)
+			err = visit(context, (table->cut_names ? table->cut_names : table->names) +
+						     symbol.st_name);
+	}
+	return err;
+}
+
 /* False: it is filled with something else than a function's address, or nonsense. */
 static bool read_slot(const struct lt_image *image, const GElf_Rela *raw,
 		      struct lt_image_slot *slot)

@@ -42,6 +42,10 @@ int lt_image_each_object(const struct lt_image *image,
 			 int (*visit)(void *context, const struct lt_image_symbol *symbol),
 			 void *context);
 
+/* Calls visit with the name (borrowed) of each undefined symbol of .dynsym, which other files define. */
+int lt_image_each_import(const struct lt_image *image,
+			 int (*visit)(void *context, const char *name), void *context);
+
 /* A word that the dynamic linker fills with the address of a function (.got, .got.plt). */
 struct lt_image_slot {
 	uint64_t address;  /* of the word */

@@ -96,10 +96,26 @@ static void test_ifunc_version_stop(void **state)
 	lt_image_close(image);
 }
 
-/* malloc is called here and hence in .dynsym, but it is not ours. */
+static int count_dladdr(void *context, const char *name)
+{
+	int *count = context;
+
+	assert_null(strchr(name, '@'));
+	assert_string_not_equal(name, "");
+	*count += !strcmp(name, "dladdr");
+	return 0;
+}
+
+static int stop_at_import(void *context, const char *name)
+{
+	return 42;
+}
+
+/* dladdr is called here and hence in .dynsym, but it is not ours. */
 static void test_undefined_is_not_defined(void **state)
 {
 	struct wanted wanted = { .name = "dladdr" };
+	int imported = 0;
 	uint8_t build_id[LT_MAX_BUILD_ID];
 	struct lt_image *image = NULL;
 	_lt_close_ int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -107,6 +123,9 @@ static void test_undefined_is_not_defined(void **state)
 	assert_int_equal(lt_image_open(&image, fd), 0);
 	lt_image_each_function(image, look_for, &wanted);
 	assert_int_equal(wanted.defaults + wanted.others, 0);
+	assert_int_equal(lt_image_each_import(image, count_dladdr, &imported), 0);
+	assert_int_equal(imported, 1);
+	assert_int_equal(lt_image_each_import(image, stop_at_import, NULL), 42);
 	assert_int_equal(lt_image_build_id(image, build_id), 20);
 	lt_image_close(image);
 }
