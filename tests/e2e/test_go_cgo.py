@@ -33,6 +33,7 @@ def seen(report):
 
 class Forks(TestCase):
     """The child has the probe's instruction, but not what the kernel put there for it: bpf/optimized.h."""
+    PATIENT = True
 
     def go_on(self, name):
         for version in golang.versions():

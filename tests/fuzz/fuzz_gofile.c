@@ -12,6 +12,7 @@
 #include "elf/gofile.h"
 #include "elf/gounwind.h"
 #include "leaktrace/limits.h"
+#include "probe/goforks.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,8 +35,10 @@ static void check_table(const struct lt_unwind_table *table)
 	}
 }
 
-static void check_file(const struct lt_gofile *file)
+static void check_file(const struct lt_gofile *file, int fd)
 {
+	const struct lt_mapping own = { .path = (char[]){ "" } };
+	const struct lt_maps alone = { .entries = NULL };
 	const struct lt_gofile_info *info = lt_gofile_info(file);
 	struct lt_source_frame frames[LT_MAX_INLINE_DEPTH];
 	uint8_t bytes[64];
@@ -51,6 +54,7 @@ static void check_file(const struct lt_gofile *file)
 		abort();
 	for (uint64_t address = GO_DATA - 3; address < GO_DATA + 0x400; address += 61)
 		lt_gofile_read(file, address, bytes, sizeof(bytes));
+	lt_go_might_fork(file, fd, &alone, &own);
 }
 
 static void check(const uint8_t *bytes, size_t size, bool valid)
@@ -69,7 +73,7 @@ static void check(const uint8_t *bytes, size_t size, bool valid)
 	if ((valid && err) || (err == -95 /* ENOTSUP */) != !!reason)
 		abort();
 	if (!err) {
-		check_file(file);
+		check_file(file, fd);
 		lt_gofile_close(file);
 	}
 	err = lt_gounwind_build(fd, &table);

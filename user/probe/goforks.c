@@ -182,6 +182,8 @@ static bool forks_at(const struct lt_gofile *file, uint64_t call)
 #define CALL_BYTES 5
 #define CHUNK      (1 << 20)
 
+#define MAX_TEXT (512 << 20) /* bytes; the largest programs known have some 100 MiB */
+
 /* At a time as much as fits, each with the last bytes of the one before. */
 static bool calls_fork(const struct lt_gofile *file)
 {
@@ -189,7 +191,8 @@ static bool calls_fork(const struct lt_gofile *file)
 	_lt_free_ uint8_t *chunk = malloc(CHUNK);
 	struct entries entries = { .count = 0 };
 
-	if (!chunk || !find_by_number(lt_gofile_pclntab(file), &entries))
+	if (!chunk || text->end - text->start > MAX_TEXT ||
+	    !find_by_number(lt_gofile_pclntab(file), &entries))
 		return true;
 	for (uint64_t at = text->start; at + CALL_BYTES <= text->end;) {
 		size_t wanted = text->end - at < CHUNK ? text->end - at : CHUNK;
