@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 )
@@ -24,6 +25,7 @@ func makeGoroutines(all *sync.WaitGroup) {
 func main() {
 	var before, after sync.WaitGroup
 
+	runtime.GOMAXPROCS(1) // no other thread holds what the child needs: it would wait for ever
 	fmt.Println(os.Getpid(), "ready")
 	input := bufio.NewScanner(os.Stdin)
 	for input.Scan() {
