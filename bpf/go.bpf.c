@@ -74,20 +74,30 @@ static __always_inline void own_regs(const struct pt_regs *ctx, struct pt_regs *
  * As if runtime.newproc had returned to what made the goroutine.  newproc is on the creator's stack, and
  * has called systemstack, which keeps its registers in g.sched while it is on the system's; it has a
  * frame of its own from 1.21 on (runtime/asm_amd64.s; frames without room for locals save RBP since then).
+ * *have: so many bytes of the creator's stack were read with them, for they will be wanted.
  */
-static __always_inline bool creator_regs(const struct lt_goroutine *creator, struct pt_regs *regs)
+static __always_inline bool creator_regs(const struct lt_goroutine *creator,
+					 struct lt_thread *thread, __u32 *have)
 {
-	__u64 sp = creator->sp, bp = creator->bp;
-	__u64 frame[2];
+	struct pt_regs *regs = &thread->returned;
+	__u64 sp = creator->sp, bp = creator->bp, span = thread->span;
 
 	if (bp == sp)
 		bp = user_word(bp);
-	if (!sp || bp - sp > MAX_POINTED_BYTES ||
-	    bpf_probe_read_user(frame, sizeof(frame), (void *)bp))
+	if (!sp || bp - sp > MAX_POINTED_BYTES)
 		return false;
-	regs->rbp = frame[0];
-	regs->rip = frame[1];
-	regs->rsp = bp + sizeof(frame);
+	opaque(span);
+	if (span > LT_STACK_CHUNK)
+		return false;
+	*have = span;
+	if (bpf_probe_read_user(thread->below, sizeof(thread->below) + span, (void *)bp)) {
+		*have = 0;
+		if (bpf_probe_read_user(thread->below, sizeof(thread->below), (void *)bp))
+			return false;
+	}
+	regs->rbp = thread->below[0];
+	regs->rip = thread->below[1];
+	regs->rsp = bp + sizeof(thread->below);
 	return true;
 }
 
@@ -138,13 +148,34 @@ static __always_inline void tell_release(__u32 process, __u8 kind, __u64 id)
 		count(LT_COUNTER_RELEASE_RING_FULL);
 }
 
-/* The stack of a new goroutine's creator, its frames alone: walked and sent. */
-static __always_inline __u64 creation_walk(struct telling *telling)
+/* How many goroutines were made, by whom: user space knows by that how many it has not met. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LT_MAX_GO_MADE);
+	__type(key, struct lt_go_made_key);
+	__type(value, __u64);
+} lt_go_made SEC(".maps");
+
+/* Counted up by user space as it begins to look what there is. */
+__u64 lt_go_looks = 0;
+
+/* Once for each stack; without room the next birth tries again. */
+static __always_inline void creation_send(struct lt_thread *thread, __u64 stack_id)
 {
-	struct lt_thread *thread = telling->thread;
+	struct ring_ref ring;
+
+	if (ring_of_process(thread->process, &ring) && ring_takes_acquire(&ring))
+		stack_send(&ring, thread, stack_id, LT_KIND_GOROUTINE);
+	else
+		count(LT_COUNTER_STACK_RING_FULL);
+}
+
+/* The stack of a new goroutine's creator, its frames alone: walked and sent. */
+static __always_inline __u64 creation_walk(struct lt_thread *thread)
+{
 	__u64 stack_id = stack_walk(&thread->returned, thread);
 
-	stack_send(&telling->ring, thread, stack_id, LT_KIND_GOROUTINE);
+	creation_send(thread, stack_id);
 	return stack_id;
 }
 
@@ -158,9 +189,8 @@ static __always_inline __u64 newborn_chain(struct lt_thread *thread,
 }
 
 /* The stack of a goroutine that has not run yet: nothing but what made it.  Sent. */
-static __always_inline __u64 newborn_stack(struct telling *telling, struct lt_go_birth *birth)
+static __always_inline __u64 newborn_stack(struct lt_thread *thread, struct lt_go_birth *birth)
 {
-	struct lt_thread *thread = telling->thread;
 	__u64 stack_id = newborn_chain(thread, birth);
 
 	/* Then what it names was sent before it. */
@@ -168,7 +198,7 @@ static __always_inline __u64 newborn_stack(struct telling *telling, struct lt_go
 		return stack_id;
 	if (!stack_is_sent(thread, birth->stacks[0])) {
 		/* Recalled; other code may be in its place by now. */
-		birth->stacks[0] = creation_walk(telling);
+		birth->stacks[0] = creation_walk(thread);
 		stack_id = newborn_chain(thread, birth);
 		if (!stack_is_sent(thread, birth->stacks[0]))
 			return stack_id; /* there was no room: the next birth tries again */
@@ -178,91 +208,95 @@ static __always_inline __u64 newborn_stack(struct telling *telling, struct lt_go
 	thread->stack.frame_count = 0;
 	thread->stack.end = LT_STACK_COMPLETE;
 	stack_id = chain_append((__u32)bpf_get_current_pid_tgid());
-	stack_send(&telling->ring, thread, stack_id, LT_KIND_GOROUTINE);
+	creation_send(thread, stack_id);
 	return stack_id;
 }
 
-/* Its frames were sent, if there was room.  ended: whose struct g it has; or 0. */
-static __always_inline void tell_birth(const struct telling *telling, __u64 goid, __u64 ended,
-				       __u64 stack_id)
+/* In place where it can be: a new place in the table costs much more.  False: it is full. */
+static __always_inline bool birth_put(const struct lt_go_birth_key *key,
+				      const struct lt_go_birth *birth)
 {
-	struct lt_wire_birth *record = bpf_ringbuf_reserve(telling->ring.ring, sizeof(*record), 0);
+	struct lt_go_birth *found = bpf_map_lookup_elem(&lt_go_births, key);
 
-	if (!record) {
-		count(LT_COUNTER_ACQUIRE_RING_FULL);
-		if (ended)
-			count(LT_COUNTER_RELEASE_RING_FULL);
-		return;
+	if (!found)
+		return bpf_map_update_elem(&lt_go_births, key, birth, BPF_ANY) == 0;
+	*found = *birth;
+	return true;
+}
+
+static __always_inline bool made_count(__u32 process, __u64 stack_id)
+{
+	struct lt_go_made_key key = {
+		.stack_id = stack_id,
+		.process = process,
+		.share = bpf_get_smp_processor_id() % LT_GO_MADE_SHARES,
+	};
+	__u64 *made = bpf_map_lookup_elem(&lt_go_made, &key), none = 0;
+
+	if (!made) {
+		/* Another CPU may have been faster. */
+		bpf_map_update_elem(&lt_go_made, &key, &none, BPF_NOEXIST);
+		made = bpf_map_lookup_elem(&lt_go_made, &key);
 	}
-	fill_header(&record->header, LT_WIRE_BIRTH, LT_KIND_GOROUTINE, 0, telling->thread->process);
-	record->id = goid;
-	record->ended = ended;
-	record->stack_id = stack_id;
-	bpf_ringbuf_submit(record, ring_flags(&telling->ring));
+	if (made)
+		__sync_fetch_and_add(made, 1);
+	return made;
 }
 
 /*
- * In place where it can be: a new place in the table costs much more.  Which goroutine had the struct g
- * before, and so has ended; 0: none that is known.
+ * The current thread of a Go program, else NULL: it may have executed something, and these are probes of what it
+ * was.  What is known already is a thread of a process that is traced, for exec and exit take it away
+ * (proc.bpf.c): no need to look for the process as well.
  */
-static __always_inline __u64 birth_put(const struct lt_go_birth_key *key,
-				       const struct lt_go_birth *birth)
+static __always_inline struct lt_thread *go_thread(void *ctx)
 {
-	struct lt_go_birth *found = bpf_map_lookup_elem(&lt_go_births, key);
-	__u64 before = 0;
+	struct lt_thread *thread = lt_active ? thread_find((__u32)bpf_get_current_pid_tgid())
+					     : NULL;
 
-	if (found) {
-		before = found->goid;
-		*found = *birth;
-	} else {
-		bpf_map_update_elem(&lt_go_births, key, birth, BPF_ANY);
+	if (!thread || thread->spaces_round != lt_spaces_round) {
+		struct lt_bpf_target *target = wanted(ctx);
+
+		thread = target ? thread_get(target) : NULL;
 	}
-	return before;
+	return thread && thread->has_go ? thread : NULL;
 }
 
 /*
  * In newproc.func1 on the system's stack, about to make a new goroutine runnable: runqput(p, g, ...).  It
- * cannot run, let alone end, before this is told.  Which one ended that had its struct g is told as well: a probe
- * at the end of each would cost as much again.  Those whose struct g is not used again a walk misses.
+ * cannot run, let alone end, before this is noted.  Its end nothing tells: a probe there would cost as much again.
  */
 SEC("uprobe")
 int go_create(struct pt_regs *ctx)
 {
-	struct lt_bpf_target *target = wanted(ctx);
+	struct lt_thread *thread = go_thread(ctx);
 	struct lt_go_birth_key key = { .g = ctx->rbx };
 	struct lt_goroutine creator = { 0 };
 	struct lt_go_birth birth = { 0 };
 	const struct lt_go_birth *before;
 	const struct lt_bpf_go *go;
-	struct telling telling;
-	struct lt_thread *thread;
-	__u64 stack_id, ended;
+	__u32 have = 0;
 
-	if (!telling_begin(&telling, target))
+	if (!thread)
 		return 0;
-	thread = telling.thread;
 	key.process = thread->process;
-	if (!thread->has_go)
-		return 0; /* it has executed something, and these are probes of what it was */
 	go = &thread->go;
-	birth.goid = user_word(ctx->rbx + go->g_goid);
-	if (!birth.goid) {
-		count(LT_COUNTER_RETURN_FAULT);
-		return 0;
-	}
-	if (!goroutine_find(thread, go, machine_of_g0(thread, go, ctx->r14), G_PART_BYTES,
-			    &creator))
+	if (!goroutine_find(thread, go, machine_of_g0(thread, go, ctx->r14), &creator))
 		creator.g = 0;
-	if (!creator.g || !creator_regs(&creator, &thread->returned))
+	if (creator.g && creator_regs(&creator, thread, &have))
+		birth.gopc = thread->returned.rip;
+	else
 		own_regs(ctx, &thread->returned);
 	walk_from(thread, &creator, thread->returned.rsp);
-	birth.stacks[0] = stack_recall(&thread->returned, thread) ?: creation_walk(&telling);
+	birth.stacks[0] = stack_recall_read(&thread->returned, thread, have)
+				  ?: creation_walk(thread);
 	before = creator.g ? birth_find(key.process, &creator) : NULL;
 	for (int i = 1; before && i < LT_GO_GENERATIONS; i++)
 		birth.stacks[i] = before->stacks[i - 1];
-	stack_id = newborn_stack(&telling, &birth);
-	ended = birth_put(&key, &birth);
-	tell_birth(&telling, birth.goid, ended, stack_id);
+	birth.stack_id = newborn_stack(thread, &birth);
+	birth.look = lt_go_looks;
+	birth.check = lt_go_birth_check(&birth);
+	if (!birth_put(&key, &birth) || !made_count(key.process, birth.stack_id))
+		count(LT_COUNTER_MEMORY_FULL);
 	return 0;
 }
 

@@ -13,24 +13,11 @@
 #include "unwind.bpf.h"
 
 /*
- * By the address of its struct g, which is used again for others once it has ended, so that there are few: no
- * goroutine needs a place of its own in the table.
+ * Told to nobody: user space looks up those that it meets in a walk, and takes what was written by halves for
+ * nothing.  Most are gone by then, and a record of each in a ring cost more than all else.
  */
-struct lt_go_birth_key {
-	__u64 g;
-	__u32 process;
-	__u32 reserved;
-};
-
-/* The ids of the stacks that it, its creator, and so on were made in; 0: from here on not known. */
-struct lt_go_birth {
-	__u64 goid; /* never used again in a process */
-	__u64 stacks[LT_GO_GENERATIONS];
-};
-
-/* The oldest make room. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, LT_MAX_GO_BIRTHS);
 	__type(key, struct lt_go_birth_key);
 	__type(value, struct lt_go_birth);
@@ -45,12 +32,8 @@ static __always_inline __u64 user_word(__u64 address)
 	return word;
 }
 
-/*
- * As much of struct g as holds all fields that are read, in one piece: one read costs as much as a word.
- * The first part has all but gopc.
- */
-#define G_BYTES      320
-#define G_PART_BYTES 192
+/* As much of struct g as holds all fields that are read, in one piece: one read costs as much as a word. */
+#define G_BYTES 320
 
 /* A goroutine: what is read of its struct g. */
 struct lt_goroutine {
@@ -59,10 +42,10 @@ struct lt_goroutine {
 };
 
 /* 0 of what was not read. */
-static __always_inline __u64 word_of_g(const struct lt_thread *thread, __u32 bytes, __u64 offset)
+static __always_inline __u64 word_of_g(const struct lt_thread *thread, __u64 offset)
 {
 	opaque(offset);
-	return offset <= bytes - sizeof(__u64) ? *(__u64 *)(thread->chunk + offset) : 0;
+	return offset <= G_BYTES - sizeof(__u64) ? *(__u64 *)(thread->chunk + offset) : 0;
 }
 
 #define M_G0 0 /* struct m, runtime/runtime2.go: its first field */
@@ -91,30 +74,29 @@ static __always_inline __u64 machine_of_g0(struct lt_thread *thread, const struc
 }
 
 /*
- * The goroutine (struct g) that a machine runs.  False: none, or that is no machine.  So many bytes of it are
- * read, into thread->chunk.
+ * The goroutine (struct g) that a machine runs.  False: none, or that is no machine.  It is read into thread->chunk.
  */
 static __always_inline bool goroutine_find(struct lt_thread *thread, const struct lt_bpf_go *go,
-					   __u64 m, __u32 bytes, struct lt_goroutine *goroutine)
+					   __u64 m, struct lt_goroutine *goroutine)
 {
 	__u64 current = m ? user_word(m + go->m_curg) : 0;
 
-	if (!current || bpf_probe_read_user(thread->chunk, bytes, (void *)current) ||
-	    word_of_g(thread, bytes, go->g_m) != m)
+	if (!current || bpf_probe_read_user(thread->chunk, G_BYTES, (void *)current) ||
+	    word_of_g(thread, go->g_m) != m)
 		return false;
 	goroutine->g = current;
-	goroutine->goid = word_of_g(thread, bytes, go->g_goid);
-	goroutine->gopc = word_of_g(thread, bytes, go->g_gopc);
-	goroutine->sp = word_of_g(thread, bytes, go->g_sched_sp);
-	goroutine->bp = word_of_g(thread, bytes, go->g_sched_bp);
-	goroutine->stack_low = word_of_g(thread, bytes, GO_G_STACK_LO);
-	goroutine->stack_top = word_of_g(thread, bytes, GO_G_STACK_HI);
+	goroutine->goid = word_of_g(thread, go->g_goid);
+	goroutine->gopc = word_of_g(thread, go->g_gopc);
+	goroutine->sp = word_of_g(thread, go->g_sched_sp);
+	goroutine->bp = word_of_g(thread, go->g_sched_bp);
+	goroutine->stack_low = word_of_g(thread, GO_G_STACK_LO);
+	goroutine->stack_top = word_of_g(thread, GO_G_STACK_HI);
 	return true;
 }
 
 /*
- * NULL: its creation is not known.  What is found does not change while the goroutine runs, but if the table
- * is full and its place is given to another one: then that one's goid is in it.
+ * NULL: its creation is not known.  What is found does not change while the goroutine runs.  Some are made
+ * elsewhere (iter.Pull's): what is found is of another one then, whose gopc is another.
  */
 static __always_inline const struct lt_go_birth *birth_find(__u32 process,
 							    const struct lt_goroutine *of)
@@ -122,7 +104,7 @@ static __always_inline const struct lt_go_birth *birth_find(__u32 process,
 	struct lt_go_birth_key key = { .g = of->g, .process = process };
 	const struct lt_go_birth *found = bpf_map_lookup_elem(&lt_go_births, &key);
 
-	return found && found->goid == of->goid ? found : NULL;
+	return found && found->gopc == of->gopc ? found : NULL;
 }
 
 /* Puts a mark and a word at the end of the chain. */
@@ -169,8 +151,8 @@ __weak int chain_find(__u32 tid, __u64 g, __u64 sp)
 	const struct lt_go_birth *birth;
 	struct lt_goroutine goroutine;
 
-	if (!thread || !goroutine_find(thread, &thread->go, machine_of(thread, &thread->go, g),
-				       G_BYTES, &goroutine))
+	if (!thread ||
+	    !goroutine_find(thread, &thread->go, machine_of(thread, &thread->go, g), &goroutine))
 		return 0;
 	walk_from(thread, &goroutine, sp);
 	if (goroutine.goid == GO_MAIN)

@@ -97,8 +97,9 @@ static __always_inline bool worth_it(const struct lt_layout *layout)
 	return layout->misses < MISSES_IN_ROW || layout->misses % MISSES_IN_ROW == 0;
 }
 
-/* The id of the stack if it was walked before, else 0. */
-static __always_inline __u64 stack_recall(struct pt_regs *ctx, struct lt_thread *thread)
+/* The id of the stack if it was walked before, else 0.  So much of it is in thread->chunk already. */
+static __always_inline __u64 stack_recall_read(struct pt_regs *ctx, struct lt_thread *thread,
+					       __u32 have)
 {
 	__u64 ip = PT_REGS_IP(ctx), sp = PT_REGS_SP(ctx), place = place_of(thread, sp);
 	__u64 span, hash, stack_id;
@@ -111,7 +112,8 @@ static __always_inline __u64 stack_recall(struct pt_regs *ctx, struct lt_thread 
 		return 0;
 	span = layout->span;
 	opaque(span);
-	if (span > LT_STACK_CHUNK || bpf_probe_read_user(thread->chunk, span, (void *)sp))
+	if (span > LT_STACK_CHUNK ||
+	    (span > have && bpf_probe_read_user(thread->chunk, span, (void *)sp)))
 		return 0;
 	hash = layout_hash(thread, layout, sp, PT_REGS_FP(ctx));
 	slot = memo_slot(hash);
@@ -121,7 +123,13 @@ static __always_inline __u64 stack_recall(struct pt_regs *ctx, struct lt_thread 
 	if ((slot->check ^ stack_id) != hash)
 		return 0;
 	layout->misses = 0;
+	thread->span = span;
 	return stack_id;
+}
+
+static __always_inline __u64 stack_recall(struct pt_regs *ctx, struct lt_thread *thread)
+{
+	return stack_recall_read(ctx, thread, 0);
 }
 
 /* After a walk that nothing but its layout determined. */

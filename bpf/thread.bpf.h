@@ -108,11 +108,17 @@ struct lt_thread {
 	/* What made the goroutine that runs, as words of a stack: go.bpf.h. */
 	__u64 chain[LT_GO_CHAIN_WORDS];
 	__u32 chain_words;
-	__u32 reserved;
+	__u32 span;                      /* of the stack that was recognised last */
 	struct lt_wire_stack stack;      /* the record under construction ... */
 	__u64 frames[LT_MAX_FRAMES + 1]; /* ... and its frames, contiguous */
+	__u64 below[2];                  /* what lies below the copy, if it was read with it */
 	__u8 chunk[LT_STACK_CHUNK];      /* a copy of user stack */
 };
+
+_Static_assert(__builtin_offsetof(struct lt_thread, chunk) ==
+		       __builtin_offsetof(struct lt_thread, below) +
+			       sizeof(((struct lt_thread *)0)->below),
+	       "one read fills both");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

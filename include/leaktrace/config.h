@@ -49,6 +49,39 @@ struct lt_bpf_go {
 };
 
 /*
+ * What --go-probes see of a goroutine's creation: by the address of its struct g, which is used again for others
+ * once it has ended, so that there are few: no goroutine needs a place of its own in lt_go_births.
+ */
+struct lt_go_birth_key {
+	__u64 g;
+	__u32 process;
+	__u32 reserved;
+};
+
+struct lt_go_birth {
+	__u64 gopc;     /* return address in who made it, as struct g has it; 0: not known */
+	__u64 stack_id; /* of one that has not run yet: what made it */
+	__u64 look;     /* how many there had been: lt_go_looks */
+	__u64 check;    /* lt_go_birth_check(): written in place, it may be read by halves */
+	/* The ids of the stacks that it, its creator, and so on were made in; 0: from here on not known. */
+	__u64 stacks[LT_GO_GENERATIONS];
+};
+
+static inline __u64 lt_go_birth_check(const struct lt_go_birth *birth)
+{
+	return ~(birth->gopc ^ birth->stack_id * 0x9e3779b97f4a7c15ULL ^ birth->look << 48);
+}
+
+/* How many were made there: key of lt_go_made, whose values are counts.  The sum of all shares is told. */
+struct lt_go_made_key {
+	__u64 stack_id;
+	__u32 process;
+	__u32 share; /* of the CPUs, so that they do not fight for one word */
+};
+
+#define LT_GO_MADE_SHARES 16
+
+/*
  * Numbers of processes: those that leaktrace was pointed at have their pid (below 1 << 22,
  * PID_MAX_LIMIT in include/linux/threads.h), those that BPF gives have this bit.
  */

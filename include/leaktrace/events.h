@@ -31,7 +31,6 @@ enum lt_wire_type {
 	LT_WIRE_RANGE_RELEASE = 32,
 	LT_WIRE_RANGE_RESTORE =
 		33, /* what this release took lives on, at the target: a call failed, or moved it */
-	LT_WIRE_BIRTH = 34, /* a goroutine was made: struct lt_wire_birth */
 };
 
 /* lt_wire_header.kind */
@@ -150,13 +149,6 @@ struct lt_wire_acquire {
 	__u64 stack_id;
 };
 
-struct lt_wire_birth { /* an acquire, and the release of whose place it takes: one record costs half of two */
-	struct lt_wire_header header;
-	__u64 id;    /* goid */
-	__u64 ended; /* goid of the one that had its struct g before, if its birth was told; or 0 */
-	__u64 stack_id;
-};
-
 struct lt_wire_release { /* also RESTORE */
 	struct lt_wire_header header;
 	__u64 id;
@@ -193,7 +185,6 @@ struct lt_wire_stack {
 
 _Static_assert(sizeof(struct lt_wire_header) == 16, "wire layout");
 _Static_assert(sizeof(struct lt_wire_acquire) == 40, "wire layout");
-_Static_assert(sizeof(struct lt_wire_birth) == 40, "wire layout");
 _Static_assert(sizeof(struct lt_wire_release) == 24, "wire layout");
 _Static_assert(sizeof(struct lt_wire_range) == 40, "wire layout");
 _Static_assert(sizeof(struct lt_wire_stack) == 32, "wire layout");

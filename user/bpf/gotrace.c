@@ -24,7 +24,7 @@ static const enum lt_go_probe steps[] = {
 #define UNLESS_ON_DEMAND 4
 
 /* Only the programs at these sites write there. */
-static const char *const tables[] = { "lt_go_births", "lt_go_live" };
+static const char *const tables[] = { "lt_go_births", "lt_go_made", "lt_go_live" };
 
 static void shape_table(struct bpf_object *object, const char *name,
 			const struct lt_features *features, bool wanted)
@@ -33,8 +33,6 @@ static void shape_table(struct bpf_object *object, const char *name,
 
 	if (!wanted)
 		bpf_map__set_max_entries(map, 1);
-	else if (bpf_map__type(map) != BPF_MAP_TYPE_HASH)
-		return;
 	else if (features->map_on_demand)
 		bpf_map__set_map_flags(map, BPF_F_NO_PREALLOC);
 	else

@@ -40,6 +40,7 @@ struct lt_tracer {
 	size_t multi_count;
 	struct lt_calls calls;
 	struct lt_gotrace go;
+	struct lt_gobirths go_births;
 	uint64_t kinds;             /* that are traced */
 	struct lt_inherit *inherit; /* NULL: children are not followed */
 	bool uprobe_multi;
@@ -216,6 +217,11 @@ int lt_tracer_open(struct lt_tracer **result, const struct lt_features *features
 	}
 	configure(tracer, features, options, ring_bytes);
 	err = leaktrace_bpf__load(tracer->bpf);
+	tracer->go_births = (struct lt_gobirths){
+		.births_fd = bpf_map__fd(tracer->bpf->maps.lt_go_births),
+		.made_fd = bpf_map__fd(tracer->bpf->maps.lt_go_made),
+		.looks = (uint64_t *)&tracer->bpf->bss->lt_go_looks,
+	};
 	if (!err)
 		err = make_rings(tracer, ring_bytes);
 	if (!err)
@@ -477,6 +483,11 @@ int lt_tracer_attach_go(struct lt_tracer *tracer, const struct lt_process *proce
 void lt_tracer_leave_go(struct lt_tracer *tracer, uint32_t pid)
 {
 	lt_gotrace_leave(&tracer->go, pid);
+}
+
+const struct lt_gobirths *lt_tracer_go_births(const struct lt_tracer *tracer)
+{
+	return &tracer->go_births;
 }
 
 void lt_tracer_activate(struct lt_tracer *tracer)

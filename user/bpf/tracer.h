@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "bpf/code.h"
 #include "bpf/features.h"
+#include "bpf/gobirths.h"
 #include "bpf/gotrace.h"
 #include "probe/plan.h"
 
@@ -49,6 +50,8 @@ int lt_tracer_attach_go(struct lt_tracer *tracer, const struct lt_process *proce
 			const struct lt_go_plan *plan, struct lt_buf *error);
 /* The process of this pid has ended or become another program: its Go probes go. */
 void lt_tracer_leave_go(struct lt_tracer *tracer, uint32_t pid);
+/* What the probe of creations noted; owned by the tracer. */
+const struct lt_gobirths *lt_tracer_go_births(const struct lt_tracer *tracer);
 void lt_tracer_activate(struct lt_tracer *tracer);
 /*
  * Closes the gate and takes every probe away; when it returns, no program runs any more and every

@@ -198,14 +198,6 @@ int lt_feed_emit(void *context, const struct lt_event *event)
 	return deliver(session, event);
 }
 
-int lt_feed_receive(void *context, const struct lt_event *event)
-{
-	struct lt_session *session = context;
-
-	return event->kind == LT_KIND_GOROUTINE ? lt_golang_receive(session, event)
-						: lt_feed_emit(session, event);
-}
-
 int lt_feed_drain(const struct lt_session *session)
 {
 	int more = 1;

@@ -133,7 +133,9 @@ static int find(struct lt_session *session, struct lt_target *target)
 	if (golang->heap == LT_RUNTIME_HEAP_PROFILE || golang->heap == LT_RUNTIME_HEAP_ENABLED)
 		err = lt_goheap_new(&golang->profile, golang->program);
 	if (!err && watches(session, LT_KIND_GOROUTINE))
-		err = lt_gowalk_new(&golang->walk, golang->program, lives_probed(attached));
+		err = lt_gowalk_new(&golang->walk, golang->program,
+				    lives_probed(attached) ? lt_tracer_go_births(session->tracer)
+							   : NULL);
 	lt_go_figures_find(golang->program);
 	return err;
 }
@@ -257,45 +259,6 @@ int lt_golang_take(struct lt_session *session, bool all)
 	return err;
 }
 
-static int receive(struct lt_session *session, const struct lt_target *target,
-		   const struct lt_event *event)
-{
-	struct lt_gowalk *walk = target && target->golang ? target->golang->walk : NULL;
-	struct lt_event made = { 0 };
-	int err = walk ? lt_gowalk_note(walk, event, &made) : 0;
-
-	if (err)
-		return err < 0 ? err : 0;
-	if (made.type)
-		err = lt_feed_emit(session, &made);
-	return err ? err : lt_feed_emit(session, event);
-}
-
-static int receive_birth(struct lt_session *session, const struct lt_target *target,
-			 const struct lt_event *event)
-{
-	const struct lt_event_birth *birth = &event->birth;
-	struct lt_event part = *event;
-	int err = 0;
-
-	if (birth->ended) {
-		part.type = LT_EVENT_RELEASE;
-		part.release = (struct lt_event_release){ .id = birth->ended };
-		err = receive(session, target, &part);
-	}
-	part.type = LT_EVENT_ACQUIRE;
-	part.acquire = (struct lt_event_acquire){ birth->id, 1, birth->stack_id };
-	return err ? err : receive(session, target, &part);
-}
-
-int lt_golang_receive(struct lt_session *session, const struct lt_event *event)
-{
-	const struct lt_target *target = lt_targets_find(session, event->tgid);
-
-	return event->type == LT_EVENT_BIRTH ? receive_birth(session, target, event)
-					     : receive(session, target, event);
-}
-
 void lt_golang_describe(const struct lt_target *target, struct lt_buf *out)
 {
 	if (target->golang && target->golang->program)
@@ -325,6 +288,8 @@ void lt_golang_leave(struct lt_session *session, struct lt_target *target)
 		lt_go_heap_set_rate(golang->program, PROFILE_RATE, 0);
 	if (target->ended && !lives_on(session, target))
 		lt_tracer_leave_go(session->tracer, target->pid);
+	if (target->ended && lives_probed(golang->probed))
+		lt_gobirths_forget(lt_tracer_go_births(session->tracer), target->number);
 	lt_gowalk_free(golang->walk);
 	lt_go_program_free(golang->program);
 	lt_goheap_free(golang->profile);

@@ -29,8 +29,6 @@ uint64_t lt_golang_kinds(const struct lt_options *options);
 int lt_golang_begin(struct lt_session *session);
 /* At each report, and whenever a look is cheap. */
 int lt_golang_take(struct lt_session *session, bool all);
-/* An event of goroutines that a probe tells of: lt_gowalk_note() */
-int lt_golang_receive(struct lt_session *session, const struct lt_event *event);
 /* ": go1.22.12, read from its memory"; nothing of what is no Go program, or not understood. */
 void lt_golang_describe(const struct lt_target *target, struct lt_buf *out);
 /* Takes back what was written into the target, and forgets all of it. */

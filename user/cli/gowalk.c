@@ -6,33 +6,35 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "bpf/gobirths.h"
 
 /* Of a stack's words these many are left to who made the goroutine, and who made that one. */
 #define CREATION_WORDS 40
 
-/* A goroutine that the model was told of. */
+/* A goroutine that a walk met. */
 struct known {
-	uint64_t id, stack_id;
+	uint64_t id;
+	uint64_t
+		stack_id; /* the site that the model was told of; 0: none, it is the runtime's own */
+	uint64_t made;    /* the stack that it was made in, as the probe saw it; 0: not known */
+	bool again;       /* not known yet: it may have been met just before the probe noted it */
 };
 
-/* What the probe told of one. */
-struct birth {
-	uint64_t id, stack_id, born_ns;
-	unsigned int walk; /* the latest that met it */
-	bool told;         /* its acquire is out */
-	bool ended;   /* so is its release; kept until the next walk, which may still know it */
-	bool runtime; /* one of the runtime's own: no event tells of it */
+/* Of the goroutines that were made in one stack. */
+struct creations {
+	uint64_t stack_id;
+	uint64_t made;   /* by the probe's count, before the walk under way */
+	uint64_t met;    /* by walks */
+	uint64_t passed; /* that were told to have come and gone */
 	UT_hash_handle hh;
 };
 
 struct lt_gowalk {
 	struct lt_go_walker *walker;
-	struct known *known; /* by ascending id */
+	const struct lt_gobirths *births; /* NULL: no probe */
+	struct known *known;              /* by ascending id */
 	size_t known_count;
-	struct birth *births; /* by id */
-	unsigned int number;  /* of the walk under way */
-	bool draining;        /* what was read may be older than what is noted now */
-	bool probed;
+	struct creations *creations; /* by stack_id */
 };
 
 /* The words of a site's stack, and its id. */
@@ -42,14 +44,15 @@ struct group {
 	uint64_t stack_id; /* hash of the words so far, until all are there */
 };
 
-int lt_gowalk_new(struct lt_gowalk **result, struct lt_go_program *program, bool probed)
+int lt_gowalk_new(struct lt_gowalk **result, struct lt_go_program *program,
+		  const struct lt_gobirths *births)
 {
 	struct lt_gowalk *walk = calloc(1, sizeof(*walk));
 	int err;
 
 	if (!walk)
 		return -ENOMEM;
-	walk->probed = probed;
+	walk->births = births;
 	err = lt_go_walker_new(&walk->walker, program);
 	if (err) {
 		free(walk);
@@ -59,23 +62,16 @@ int lt_gowalk_new(struct lt_gowalk **result, struct lt_go_program *program, bool
 	return 0;
 }
 
-static void forget_births(struct lt_gowalk *walk, bool all)
-{
-	struct birth *birth, *next;
-
-	HASH_ITER(hh, walk->births, birth, next) {
-		if (!birth->ended && !all)
-			continue;
-		HASH_DEL(walk->births, birth);
-		free(birth);
-	}
-}
-
 void lt_gowalk_free(struct lt_gowalk *walk)
 {
+	struct creations *creations, *next;
+
 	if (!walk)
 		return;
-	forget_births(walk, true);
+	HASH_ITER(hh, walk->creations, creations, next) {
+		HASH_DEL(walk->creations, creations);
+		free(creations);
+	}
 	lt_go_walker_free(walk->walker);
 	free(walk->known);
 	free(walk);
@@ -86,96 +82,41 @@ void lt_gowalk_reset(struct lt_gowalk *walk)
 	lt_go_walker_reset(walk->walker);
 }
 
-static struct birth *find_birth(const struct lt_gowalk *walk, uint64_t id)
+/* Found or made; NULL: no memory. */
+static struct creations *creations_of(struct lt_gowalk *walk, uint64_t stack_id)
 {
-	struct birth *birth;
+	struct creations *creations;
 
-	HASH_FIND(hh, walk->births, &id, sizeof(id), birth);
-	return birth;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-	const struct known *left = a, *right = b;
-
-	return left->id < right->id ? -1 : left->id > right->id;
-}
-
-static bool is_known(const struct lt_gowalk *walk, uint64_t id)
-{
-	struct known wanted = { .id = id };
-
-	return walk->known_count &&
-	       bsearch(&wanted, walk->known, walk->known_count, sizeof(*walk->known), compare_ids);
-}
-
-static struct birth *add_birth(struct lt_gowalk *walk, uint64_t id)
-{
-	struct birth *birth = calloc(1, sizeof(*birth));
-
-	if (!birth)
+	HASH_FIND(hh, walk->creations, &stack_id, sizeof(stack_id), creations);
+	if (creations)
+		return creations;
+	creations = calloc(1, sizeof(*creations));
+	if (!creations)
 		return NULL;
-	birth->id = id;
-	HASH_ADD(hh, walk->births, id, sizeof(birth->id), birth);
-	if (birth->hh.tbl)
-		return birth;
-	free(birth);
+	creations->stack_id = stack_id;
+	HASH_ADD(hh, walk->creations, stack_id, sizeof(creations->stack_id), creations);
+	if (creations->hh.tbl)
+		return creations;
+	free(creations);
 	return NULL;
 }
 
-static int note_made(struct lt_gowalk *walk, const struct lt_event *event)
+static int add_made(void *context, uint64_t stack_id, uint64_t count)
 {
-	struct birth *birth = find_birth(walk, event->acquire.id);
+	struct creations *creations = creations_of(context, stack_id);
 
-	if (!birth)
-		birth = add_birth(walk, event->acquire.id);
-	if (!birth)
+	if (!creations)
 		return -ENOMEM;
-	birth->stack_id = event->acquire.stack_id;
-	birth->born_ns = event->time_ns;
-	return 1;
+	creations->made += count;
+	return 0;
 }
 
-static void make_acquire(const struct birth *birth, struct lt_event *acquire)
+static int count_made(struct lt_gowalk *walk, const struct lt_target *target)
 {
-	acquire->type = LT_EVENT_ACQUIRE;
-	acquire->time_ns = birth->born_ns;
-	acquire->acquire = (struct lt_event_acquire){ birth->id, 1, birth->stack_id };
-}
-
-/* Those that nobody knew: iter.Pull makes some that the probe does not see. */
-static int note_ended(struct lt_gowalk *walk, const struct lt_event *event, struct lt_event *made)
-{
-	struct birth *birth = find_birth(walk, event->release.id);
-	bool known = is_known(walk, event->release.id), silent = birth && birth->runtime;
-
-	if (!birth && !known)
-		return 1;
-	if (!birth)
-		birth = add_birth(walk, event->release.id);
-	if (!birth)
-		return -ENOMEM;
-	if (!birth->told && !known && !silent) {
-		*made = *event;
-		make_acquire(birth, made);
-	}
-	birth->ended = true;
-	if (!known && !walk->draining) {
-		HASH_DEL(walk->births, birth);
-		free(birth);
-	}
-	return silent;
-}
-
-int lt_gowalk_note(struct lt_gowalk *walk, const struct lt_event *event, struct lt_event *made)
-{
-	if (event->type != LT_EVENT_ACQUIRE && event->type != LT_EVENT_RELEASE)
-		return 0;
-	/* Left in the rings by probes of which others could not be attached. */
-	if (!walk->probed)
-		return 1;
-	return event->type == LT_EVENT_ACQUIRE ? note_made(walk, event)
-					       : note_ended(walk, event, made);
+	for (struct creations *of = walk->creations; of; of = of->hh.next)
+		of->made = 0;
+	return walk->births ? lt_gobirths_each_made(walk->births, target->number, add_made, walk)
+			    : 0;
 }
 
 static void add_word(struct group *group, uint64_t word)
@@ -188,12 +129,12 @@ static void add_word(struct group *group, uint64_t word)
 	group->stack_id = lt_fnv1a(group->stack_id, &word, sizeof(word));
 }
 
-/* Who made it: as the probes saw it, else the one address that the runtime keeps. */
-static void add_creation(struct group *group, const struct lt_target *target,
-			 const struct birth *birth, const struct lt_goroutine *goroutine)
+/* Who made it: as the probe saw it, else the one address that the runtime keeps. */
+static void add_creation(struct group *group, const struct lt_target *target, uint64_t made,
+			 const struct lt_goroutine *goroutine)
 {
 	const uint64_t *frames = NULL;
-	uint16_t count = birth ? lt_pipeline_stack(target->pipeline, birth->stack_id, &frames) : 0;
+	uint16_t count = made ? lt_pipeline_stack(target->pipeline, made, &frames) : 0;
 
 	/* The first word is the mark STARTED. */
 	for (uint16_t i = 1; i < count; i++)
@@ -229,7 +170,7 @@ static bool has_place(const struct lt_goroutine *goroutine, const struct lt_go_s
 
 static void make_group(struct group *group, const struct lt_target *target,
 		       const struct lt_goroutines *all, const struct lt_goroutine *goroutine,
-		       const struct birth *birth)
+		       uint64_t made)
 {
 	const struct lt_go_stack *stack = &all->stacks[goroutine->stack];
 
@@ -248,7 +189,7 @@ static void make_group(struct group *group, const struct lt_target *target,
 		}
 		add_word(group, stack->frames[i]);
 	}
-	add_creation(group, target, birth, goroutine);
+	add_creation(group, target, made, goroutine);
 	group->stack_id = lt_mix64(group->stack_id);
 }
 
@@ -302,80 +243,13 @@ static int tell_release(struct lt_session *session, const struct lt_target *targ
 	return lt_feed_emit(session, &event);
 }
 
-/* One goroutine of a walk, and where it was at the one before, if it was there: *now is for the next. */
-static int tell_goroutine(struct lt_gowalk *walk, struct lt_session *session,
-			  const struct lt_target *target, const struct lt_goroutines *all,
-			  const struct lt_goroutine *goroutine, const struct known *before,
-			  struct known *now)
+static int tell_passed(struct lt_session *session, const struct lt_target *target,
+		       uint64_t stack_id, uint64_t count)
 {
-	struct birth *birth = walk->probed ? find_birth(walk, goroutine->id) : NULL;
-	struct group group;
-	int err;
+	struct lt_event event = event_of(target, LT_EVENT_PASSED);
 
-	*now = (struct known){ goroutine->id, before ? before->stack_id : 0 };
-	/* It moved while it was read: it is where it was, until it is seen again. */
-	if (before && goroutine->cut && !stands_by_chance(goroutine) &&
-	    !is_full(&all->stacks[goroutine->stack]))
-		return 0;
-	make_group(&group, target, all, goroutine, birth);
-	if (now->stack_id == group.stack_id)
-		return 0;
-	now->stack_id = group.stack_id;
-	err = tell_stack(session, target, &group);
-	if (err)
-		return err;
-	if (before)
-		return tell_move(session, target, goroutine->id, group.stack_id);
-	if (birth)
-		birth->told = true;
-	return tell_acquire(session, target, goroutine->id, group.stack_id,
-			    birth ? birth->born_ns : goroutine->waits_since_ns);
-}
-
-/* It is in no walk any more; with the probe its end may have been told already. */
-static int tell_gone(const struct lt_gowalk *walk, struct lt_session *session,
-		     const struct lt_target *target, uint64_t id)
-{
-	struct birth *birth = walk->probed ? find_birth(walk, id) : NULL;
-
-	if (birth && birth->ended)
-		return 0;
-	if (birth)
-		birth->ended = true;
-	return tell_release(session, target, id);
-}
-
-/* Made before the walk began, and never met: it has ended, and nothing else told of that. */
-static int tell_unmet(const struct lt_gowalk *walk, struct lt_session *session,
-		      const struct lt_target *target, uint64_t began_ns)
-{
-	int err = 0;
-
-	for (struct birth *birth = walk->births; birth && !err; birth = birth->hh.next) {
-		if (birth->ended || birth->walk == walk->number || birth->born_ns >= began_ns)
-			continue;
-		birth->ended = true;
-		if (birth->runtime)
-			continue;
-		if (!birth->told)
-			err = tell_acquire(session, target, birth->id, birth->stack_id,
-					   birth->born_ns);
-		if (!err)
-			err = tell_release(session, target, birth->id);
-	}
-	return err;
-}
-
-/* False: it ended after it was read. */
-static bool meet(const struct lt_gowalk *walk, const struct lt_goroutine *goroutine)
-{
-	struct birth *birth = walk->probed ? find_birth(walk, goroutine->id) : NULL;
-
-	if (birth) {
-		birth->walk = walk->number;
-		birth->runtime = goroutine->runtime;
-	}
-	return !birth || !birth->ended;
+	event.passed = (struct lt_event_passed){ stack_id, count };
+	return lt_feed_emit(session, &event);
 }
 
 /* What a walk is compared with, and what it leaves for the next. */
@@ -384,16 +258,86 @@ struct comparison {
 	struct lt_session *session;
 	const struct lt_target *target;
 	const struct lt_goroutines *all;
+	uint64_t look;                    /* its number */
 	const struct known *before, *end; /* of the walk before, not met yet; by ascending id */
 	struct known *now;
 	size_t count;
 };
 
-static bool has_ended(const struct lt_gowalk *walk, uint64_t id)
+/*
+ * Who made it, if the probe saw that.  0: its place was given to a new one since the walk began: that may be this
+ * one, or it has ended; the next walk will know.  1; or -errno.
+ */
+static int learn(const struct comparison *with, const struct lt_goroutine *goroutine,
+		 struct known *now)
 {
-	const struct birth *birth = walk->probed ? find_birth(walk, id) : NULL;
+	struct creations *creations;
+	struct lt_go_birth birth;
 
-	return birth && birth->ended;
+	if (!lt_gobirths_find(with->walk->births, with->target->number, goroutine->g, &birth))
+		return 1;
+	if (birth.look >= with->look)
+		return 0;
+	if (birth.gopc != goroutine->created_pc)
+		return 1; /* the one before it: it was made where there is no probe (iter.Pull) */
+	creations = creations_of(with->walk, birth.stack_id);
+	if (!creations)
+		return -ENOMEM;
+	creations->met++;
+	now->made = birth.stack_id;
+	now->again = false;
+	return 1;
+}
+
+/* One goroutine of a walk, and what was known of it at the one before, if it was there. */
+static int tell_goroutine(struct comparison *with, const struct lt_goroutine *goroutine,
+			  const struct known *before, struct known *now)
+{
+	struct group group;
+	int err;
+
+	/* It moved while it was read: it is where it was, until it is seen again. */
+	if (before && goroutine->cut && !stands_by_chance(goroutine) &&
+	    !is_full(&with->all->stacks[goroutine->stack]))
+		return 0;
+	make_group(&group, with->target, with->all, goroutine, now->made);
+	if (now->stack_id == group.stack_id)
+		return 0;
+	now->stack_id = group.stack_id;
+	err = tell_stack(with->session, with->target, &group);
+	if (err)
+		return err;
+	if (before)
+		return tell_move(with->session, with->target, goroutine->id, group.stack_id);
+	return tell_acquire(with->session, with->target, goroutine->id, group.stack_id,
+			    goroutine->waits_since_ns);
+}
+
+static int tell_gone(const struct comparison *with, const struct known *known)
+{
+	return known->stack_id ? tell_release(with->session, with->target, known->id) : 0;
+}
+
+/* Here it is, and there it was before, if it was: *now is for the next walk, unless it has ended. */
+static int meet(struct comparison *with, const struct lt_goroutine *goroutine,
+		const struct known *before, struct lt_gowalk_result *result)
+{
+	struct known now = before ? *before
+				  : (struct known){ .id = goroutine->id,
+						    .again = with->walk->births };
+	bool last = before && before->again;
+	int lives = now.again ? learn(with, goroutine, &now) : 1;
+	int err;
+
+	if (lives <= 0)
+		return lives < 0 || !before ? lives : tell_gone(with, before);
+	if (last)
+		now.again = false;
+	result->goroutines += !goroutine->runtime;
+	result->runtime_goroutines += goroutine->runtime;
+	err = goroutine->runtime ? 0 : tell_goroutine(with, goroutine, before, &now);
+	with->now[with->count++] = now;
+	return err;
 }
 
 /*
@@ -405,10 +349,10 @@ static int pass(struct comparison *with, uint64_t id)
 	int err = 0;
 
 	for (; with->before < with->end && with->before->id < id && !err; with->before++)
-		if (with->all->beyond && !has_ended(with->walk, with->before->id))
+		if (with->all->beyond)
 			with->now[with->count++] = *with->before;
 		else
-			err = tell_gone(with->walk, with->session, with->target, with->before->id);
+			err = tell_gone(with, with->before);
 	return err;
 }
 
@@ -421,29 +365,43 @@ static int compare(struct comparison *with, struct lt_gowalk_result *result)
 
 		if (!err && with->before < with->end && with->before->id == goroutine->id)
 			same = with->before++;
-		if (!err && meet(with->walk, goroutine)) {
-			result->goroutines += !goroutine->runtime;
-			result->runtime_goroutines += goroutine->runtime;
-			if (!goroutine->runtime)
-				err = tell_goroutine(with->walk, with->session, with->target,
-						     with->all, goroutine, same,
-						     &with->now[with->count++]);
-		}
+		if (!err)
+			err = meet(with, goroutine, same, result);
 		if (err)
 			return err;
 	}
 	return pass(with, UINT64_MAX);
 }
 
+/*
+ * Made before the walk began, and met by none: they came and went.  met may be ahead of made by those that were
+ * made since; then the next walk tells the rest.
+ */
+static int tell_unmet(const struct comparison *with)
+{
+	int err = 0;
+
+	for (struct creations *of = with->walk->creations; of && !err; of = of->hh.next) {
+		uint64_t told = of->met + of->passed;
+
+		if (of->made <= told)
+			continue;
+		err = tell_passed(with->session, with->target, of->stack_id, of->made - told);
+		of->passed += of->made - told;
+	}
+	return err;
+}
+
 static int tell_walk(struct lt_gowalk *walk, struct lt_session *session,
-		     const struct lt_target *target, const struct lt_goroutines *all,
-		     uint64_t began_ns, struct lt_gowalk_result *result)
+		     const struct lt_target *target, const struct lt_goroutines *all, uint64_t look,
+		     struct lt_gowalk_result *result)
 {
 	struct comparison with = {
 		.walk = walk,
 		.session = session,
 		.target = target,
 		.all = all,
+		.look = look,
 		.before = walk->known,
 		.end = walk->known + walk->known_count,
 		/* Those of the walk before may have to stay. */
@@ -453,14 +411,11 @@ static int tell_walk(struct lt_gowalk *walk, struct lt_session *session,
 
 	if (!with.now)
 		return -ENOMEM;
-	walk->number++;
 	err = compare(&with, result);
 	free(walk->known);
 	walk->known = with.now;
 	walk->known_count = with.count;
-	if (!err && !all->beyond)
-		err = tell_unmet(walk, session, target, began_ns);
-	return err;
+	return err || all->beyond ? err : tell_unmet(&with);
 }
 
 int lt_gowalk_take(struct lt_gowalk *walk, struct lt_session *session, struct lt_target *target,
@@ -468,20 +423,18 @@ int lt_gowalk_take(struct lt_gowalk *walk, struct lt_session *session, struct lt
 {
 	const struct lt_goroutines *all;
 	uint64_t began_ns = lt_feed_now();
-	int err = lt_go_walk(walk->walker, &all);
+	uint64_t look = walk->births ? lt_gobirths_look(walk->births) : 0;
+	int err = count_made(walk, target);
 
-	if (!err) {
-		*result = (struct lt_gowalk_result){
-			.walk_ns = lt_feed_now() - began_ns,
-			.unread = all->unsettled + all->beyond,
-		};
-		/* What the probe told of until now stands before what was read. */
-		walk->draining = true;
-		err = walk->probed ? lt_feed_drain(session) : 0;
-		walk->draining = false;
-	}
 	if (!err)
-		err = tell_walk(walk, session, target, all, began_ns, result);
-	forget_births(walk, false);
-	return err;
+		err = lt_go_walk(walk->walker, &all);
+	if (err)
+		return err;
+	*result = (struct lt_gowalk_result){
+		.walk_ns = lt_feed_now() - began_ns,
+		.unread = all->unsettled + all->beyond,
+	};
+	/* The stacks that the probe walked: they are in a ring. */
+	err = walk->births ? lt_feed_drain(session) : 0;
+	return err ? err : tell_walk(walk, session, target, all, look, result);
 }

@@ -341,6 +341,7 @@ int lt_pipeline_apply(void *context, const struct lt_event *event)
 	case LT_EVENT_CENSUS:
 	case LT_EVENT_DESCRIBE:
 	case LT_EVENT_MOVE:
+	case LT_EVENT_PASSED:
 	case LT_EVENT_OBSERVE:
 		return lt_model_apply(pipeline->model, event);
 	case LT_EVENT_TARGET:
@@ -382,7 +383,6 @@ int lt_pipeline_apply(void *context, const struct lt_event *event)
 	case LT_EVENT_UNSHARE:
 		return unshare(pipeline);
 	case LT_EVENT_LIFE: /* the session's */
-	case LT_EVENT_BIRTH:
 	case LT_EVENT_GONE: /* its holder's */
 		break;
 	}

@@ -182,7 +182,7 @@ int lt_setup_tracer(struct lt_session *session)
 	}
 	life = lt_tracer_life(session->tracer);
 	ring_count = lt_tracer_rings(session->tracer, &rings);
-	err = lt_live_new(&session->live, rings, ring_count, lt_feed_receive, session);
+	err = lt_live_new(&session->live, rings, ring_count, lt_feed_emit, session);
 	if (!err)
 		err = lt_live_new(&session->life, &life, 1, lt_targets_life, session);
 	if (!err)

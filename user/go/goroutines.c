@@ -177,6 +177,7 @@ static int take(struct lt_go_walker *walker, const struct lt_go_look *look)
 	const struct lt_go_g *g = &look->g;
 	struct lt_goroutine item = {
 		.id = g->goid,
+		.g = g->address,
 		.created_pc = g->goid == 1 ? 0 : g->gopc,
 		.start_pc = g->startpc,
 		.waits_since_ns = waits(g->status) ? g->waitsince : 0,

@@ -12,6 +12,7 @@
 
 struct lt_goroutine {
 	uint64_t id;         /* goid: never used again */
+	uint64_t g;          /* address of its struct g, which others get after it */
 	uint64_t created_pc; /* gopc: return address in who made it; 0: the first one */
 	uint64_t start_pc;   /* of the function that it runs */
 	uint64_t

@@ -106,6 +106,13 @@ void lt_cohorts_died(struct lt_cohorts *cohorts, uint32_t birth_s, uint32_t now_
 	lift(&cohorts->age_max_s[level], now_s - birth_s);
 }
 
+void lt_cohorts_passed(struct lt_cohorts *cohorts, uint32_t now_s, uint64_t count)
+{
+	lt_cohorts_roll(cohorts, now_s);
+	cohorts->released_total[0] += count;
+	lift(&cohorts->born_max_s[0], now_s);
+}
+
 void lt_cohorts_born_between(struct lt_cohorts *cohorts, uint32_t first_s, uint32_t last_s,
 			     uint32_t now_s, uint64_t count)
 {

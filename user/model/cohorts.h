@@ -42,6 +42,8 @@ void lt_cohorts_youngest_died(struct lt_cohorts *cohorts, uint32_t now_s, uint64
 uint32_t lt_cohorts_oldest(const struct lt_cohorts *cohorts);
 /* A resource born at birth_s is released at now_s. */
 void lt_cohorts_died(struct lt_cohorts *cohorts, uint32_t birth_s, uint32_t now_s);
+/* count resources were born and released at now_s, or shortly before. */
+void lt_cohorts_passed(struct lt_cohorts *cohorts, uint32_t now_s, uint64_t count);
 /* Undo of the died at died_s: alive again with its old birth (failed realloc). */
 void lt_cohorts_revived(struct lt_cohorts *cohorts, uint32_t birth_s, uint32_t died_s,
 			uint32_t now_s);

@@ -226,6 +226,17 @@ bool lt_handle_begin(struct lt_handles *handles, struct lt_handle_entry *entry, 
 	return true;
 }
 
+void lt_handle_pass(struct lt_handles *handles, uint8_t kind, uint64_t stack_id, uint64_t count,
+		    uint64_t time_ns)
+{
+	struct lt_site *site = find_site(handles, kind, stack_id);
+
+	if (!site)
+		return;
+	lt_lives_stamp(site, time_ns);
+	lt_lives_passed(handles->totals, site, count, handles->now_s);
+}
+
 void lt_handle_move(struct lt_handles *handles, struct lt_handle_entry *entry, uint64_t stack_id,
 		    uint64_t time_ns)
 {

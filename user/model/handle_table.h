@@ -106,6 +106,9 @@ bool lt_handle_begin(struct lt_handles *handles, struct lt_handle_entry *entry, 
 /* A live one belongs to this stack from now on; if that cannot be, it stays where it is. */
 void lt_handle_move(struct lt_handles *handles, struct lt_handle_entry *entry, uint64_t stack_id,
 		    uint64_t time_ns);
+/* So many began and ended at this stack. */
+void lt_handle_pass(struct lt_handles *handles, uint8_t kind, uint64_t stack_id, uint64_t count,
+		    uint64_t time_ns);
 /* A live one is dead, and a dead one lives on as if it had never been. */
 void lt_handle_retire(struct lt_handles *handles, struct lt_handle_list *listing,
 		      struct lt_handle_entry *entry);

@@ -15,12 +15,6 @@ static void touch(struct lt_handle_entry *entry, uint64_t time_ns)
 		entry->last_event_ns = time_ns;
 }
 
-/* A goid is never used again: this one was told of by a probe and by a walk. */
-static bool is_told_twice(const struct lt_handle_entry *entry)
-{
-	return entry->state == LT_HANDLE_LIVE && entry->handle.listing == LT_LISTING_GOROUTINES;
-}
-
 /* dup2() ends what had the number; else a release was missed, or not told of yet to a census. */
 void lt_handles_acquire(struct lt_handles *handles, const struct lt_event *event, uint32_t now_s)
 {
@@ -29,7 +23,7 @@ void lt_handles_acquire(struct lt_handles *handles, const struct lt_event *event
 	struct lt_handle_entry *entry = lt_handle_obtain(handles, number, event->acquire.id);
 
 	handles->now_s = now_s;
-	if (!entry || is_told_twice(entry))
+	if (!entry)
 		return;
 	if (entry->state == LT_HANDLE_LIVE && !(event->flags & LT_WIRE_F_REALLOC))
 		listing->result.went++;
@@ -179,4 +173,11 @@ void lt_handles_move(struct lt_handles *handles, const struct lt_event *event, u
 		return;
 	touch(entry, event->time_ns);
 	lt_handle_move(handles, entry, event->move.stack_id, event->time_ns);
+}
+
+void lt_handles_passed(struct lt_handles *handles, const struct lt_event *event, uint32_t now_s)
+{
+	handles->now_s = now_s;
+	lt_handle_pass(handles, event->kind, event->passed.stack_id, event->passed.count,
+		       event->time_ns);
 }

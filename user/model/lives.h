@@ -66,6 +66,19 @@ static inline void lt_lives_died(struct lt_model_totals *totals, struct lt_site 
 	totals->live_count--;
 }
 
+/* So many of one unit each came and went: none of them lived at a time that was looked at. */
+static inline void lt_lives_passed(struct lt_model_totals *totals, struct lt_site *site,
+				   uint64_t count, uint32_t now_s)
+{
+	site->acquired_size += count;
+	site->released_size += count;
+	site->acquired_count += count;
+	site->released_count += count;
+	lt_cohorts_passed(&site->cohorts, now_s, count);
+	totals->acquired_count += count;
+	totals->released_count += count;
+}
+
 /* One that lives leaves a site for another one, where it is new: in all, nothing has changed. */
 static inline void lt_lives_moved(struct lt_model_totals *totals, struct lt_site *from,
 				  struct lt_site *to, uint32_t birth_s, uint32_t now_s)

@@ -342,6 +342,7 @@ static const struct handler {
 	[LT_EVENT_CENSUS] = { .other = census },
 	[LT_EVENT_DESCRIBE] = { .other = describe },
 	[LT_EVENT_MOVE] = { .listed = lt_handles_move },
+	[LT_EVENT_PASSED] = { .listed = lt_handles_passed },
 	[LT_EVENT_OBSERVE] = { .other = observe },
 	[LT_EVENT_RUNTIME] = { .other = runtime },
 };

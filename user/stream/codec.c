@@ -298,6 +298,14 @@ static void code_move(struct codec *codec, struct lt_event *event)
 	      "what moves is of no list");
 }
 
+static void code_passed(struct codec *codec, struct lt_event *event)
+{
+	code_u64(codec, &event->passed.stack_id);
+	code_u64(codec, &event->passed.count);
+	check(codec, lt_kind_listing(event->kind), "what passed is of no list");
+	check(codec, event->passed.count, "nothing passed");
+}
+
 static void code_observe(struct codec *codec, struct lt_event *event)
 {
 	struct lt_event_observe *observe = &event->observe;
@@ -375,6 +383,7 @@ static const struct row {
 	[LT_EVENT_MOVE] = { code_move, true, 0 },
 	[LT_EVENT_OBSERVE] = { code_observe, true, 0 },
 	[LT_EVENT_RUNTIME] = { code_runtime, false, 0 },
+	[LT_EVENT_PASSED] = { code_passed, true, 0 },
 };
 
 static const struct row *row_of(uint16_t type)

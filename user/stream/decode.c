@@ -14,16 +14,6 @@ static int fill_acquire(const void *data, size_t size, struct lt_event *event)
 	return 0;
 }
 
-static int fill_birth(const void *data, size_t size, struct lt_event *event)
-{
-	const struct lt_wire_birth *wire = data;
-
-	if (wire->header.kind != LT_KIND_GOROUTINE)
-		return -EBADMSG;
-	event->birth = (struct lt_event_birth){ wire->id, wire->ended, wire->stack_id };
-	return 0;
-}
-
 static int fill_release(const void *data, size_t size, struct lt_event *event)
 {
 	const struct lt_wire_release *wire = data;
@@ -99,7 +89,6 @@ static const struct {
 				    sizeof(struct lt_wire_range), fill_range },
 	[LT_WIRE_RANGE_RESTORE] = { LT_EVENT_RESTORE, LT_WIRE_F_RANGE | LT_WIRE_F_REALLOC, false,
 				    sizeof(struct lt_wire_range), fill_range },
-	[LT_WIRE_BIRTH] = { LT_EVENT_BIRTH, 0, false, sizeof(struct lt_wire_birth), fill_birth },
 	[LT_WIRE_STACK] = { LT_EVENT_STACK, 0, true, sizeof(struct lt_wire_stack), fill_stack },
 };
 

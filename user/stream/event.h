@@ -53,17 +53,12 @@ enum lt_event_type {
 	LT_EVENT_MOVE = 29, /* a listed resource that lives belongs to another site from now on */
 	LT_EVENT_OBSERVE = 30, /* what a runtime's own statistics say of a site */
 	LT_EVENT_RUNTIME = 31, /* what a runtime says of itself */
-	LT_EVENT_BIRTH = 32,   /* a probe tells of a new goroutine; never in a recording */
+	LT_EVENT_PASSED = 32,  /* so many came and went between two looks, which saw none of them */
 };
 
 struct lt_event_acquire {
 	uint64_t id;
 	uint64_t size; /* bytes, or 1 */
-	uint64_t stack_id;
-};
-
-struct lt_event_birth { /* struct lt_wire_birth */
-	uint64_t id, ended;
 	uint64_t stack_id;
 };
 
@@ -206,6 +201,12 @@ struct lt_event_move {
 	uint64_t stack_id;
 };
 
+/* Of goroutines: each counts as one acquire and one release. */
+struct lt_event_passed {
+	uint64_t stack_id;
+	uint64_t count; /* not 0 */
+};
+
 /*
  * Of kinds that are observed rather than followed: there is no event for each resource, but sums,
  * which may be estimates from a sample.  Cumulative since the process began; they never decrease.
@@ -282,7 +283,6 @@ struct lt_event {
 	uint64_t time_ns;
 	union {
 		struct lt_event_acquire acquire;
-		struct lt_event_birth birth;
 		struct lt_event_life life;
 		struct lt_event_release release;
 		struct lt_event_stack stack;
@@ -297,6 +297,7 @@ struct lt_event {
 		struct lt_event_describe describe;
 		struct lt_event_limit limit;
 		struct lt_event_move move;
+		struct lt_event_passed passed;
 		struct lt_event_observe observe;
 		struct lt_event_runtime runtime;
 	};

@@ -43,13 +43,13 @@ static int setup(void **state)
 	return 0;
 }
 
-static void bear(__u64 goid, __u32 process, __u64 own, __u64 parent)
+static void bear(__u64 gopc, __u32 process, __u64 own, __u64 parent)
 {
 	__u32 at = native.birth_count++;
 
 	assert_true(at < NATIVE_BIRTHS);
 	native.born[at] = (struct lt_go_birth_key){ .g = CURRENT, .process = process };
-	native.births[at] = (struct lt_go_birth){ goid, { own, parent } };
+	native.births[at] = (struct lt_go_birth){ .gopc = gopc, .stacks = { own, parent } };
 }
 
 static __u64 identify(void)
@@ -79,9 +79,9 @@ static void test_noted_pc(void **state)
 
 	assert_int_not_equal(id, plain);
 	EXPECT_STACK(id, a, end, LT_MARK_CREATED, GOPC);
-	/* Another process's goroutine of that number, and another of this one. */
-	bear(GOID, PROCESS + 1, 5, 6);
-	bear(GOID + 1, PROCESS, 5, 6);
+	/* Another process's goroutine at that address, and the one that was there before this one. */
+	bear(GOPC, PROCESS + 1, 5, 6);
+	bear(GOPC + 8, PROCESS, 5, 6);
 	assert_int_equal(identify(), id);
 	put(CURRENT + layout.g_gopc, GOPC + 1);
 	assert_int_not_equal(identify(), id);
@@ -94,7 +94,7 @@ static void test_seen_creation(void **state)
 {
 	__u64 id;
 
-	bear(GOID, PROCESS, 0xabc, 0xdef);
+	bear(GOPC, PROCESS, 0xabc, 0xdef);
 	id = identify();
 	EXPECT_STACK(id, a, end, LT_MARK_CREATED_STACK, 0xabc, LT_MARK_CREATED_STACK, 0xdef);
 	native.births[0].stacks[1] = 0;
@@ -136,7 +136,7 @@ static void test_recalled(void **state)
 	native.thread->walk.frames = 0;
 	assert_int_equal(identify(), id);
 	assert_int_equal(native.thread->walk.frames, 0); /* not walked */
-	bear(GOID, PROCESS, 0xabc, 0);
+	bear(GOPC, PROCESS, 0xabc, 0);
 	other = identify();
 	assert_int_not_equal(other, id);
 	assert_int_equal(native.thread->walk.frames, 2);

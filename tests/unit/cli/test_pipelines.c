@@ -269,7 +269,6 @@ static void nonsense_is_refused(void **state)
 	assert_int_equal(target(fixture, 1, 0), 0);
 	assert_int_equal(target(fixture, 1, 0), -EBADMSG);
 	assert_int_equal(plain(fixture, LT_EVENT_LIFE, 1), -EBADMSG);
-	assert_int_equal(plain(fixture, LT_EVENT_BIRTH, 1), -EBADMSG);
 	assert_int_equal(plain(fixture, 99, 1), -EBADMSG);
 	assert_int_equal(plain(fixture, LT_EVENT_GONE, 1), 0);
 	assert_int_equal(target(fixture, 2, 1), -EBADMSG);

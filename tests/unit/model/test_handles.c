@@ -688,19 +688,46 @@ static void test_moves_from_before(void **state)
 	assert_int_equal(lt_model_listing(model, FDS)->before, 1);
 }
 
-/* A goid is never used again: who tells of it twice tells of the same. */
-static void test_goroutine_told_twice(void **state)
+/* Nobody knows them by an id, and none of them ever counted as alive. */
+static void test_passed(void **state)
 {
 	struct lt_model *model = *state;
+	const struct lt_model_totals *totals = lt_model_totals(model);
+	struct lt_event event = event_of(LT_EVENT_PASSED, LT_KIND_GOROUTINE, 0);
+	const struct lt_site *site;
 
 	acquire(model, LT_KIND_GOROUTINE, 18, 100);
-	now_ns += S;
-	acquire(model, LT_KIND_GOROUTINE, 18, 101);
-	check(model);
-	assert_int_equal(lt_model_totals(model)->acquired_count, 1);
-	assert_int_equal(handle_of(model, 18)->born_ns, START_NS);
-	assert_int_equal(lt_model_listing(model, LT_LISTING_GOROUTINES)->went, 0);
-	assert_false(lt_model_listing(model, LT_LISTING_GOROUTINES)->taken);
+	now_ns += 20 * S;
+	event.time_ns = now_ns;
+	event.passed = (struct lt_event_passed){ 100, 5000 };
+	apply(model, &event);
+	site = lt_model_site(model, 0);
+	assert_int_equal(lt_model_site_count(model), 1);
+	assert_int_equal(site->acquired_count, 5001);
+	assert_int_equal(site->acquired_size, 5001);
+	assert_int_equal(site->released_count, 5000);
+	assert_int_equal(site->released_size, 5000);
+	assert_int_equal(site->live_count, 1);
+	assert_int_equal(site->live_size, 1);
+	assert_int_equal(site->peak_size, 1);
+	assert_int_equal(site->last_ns, now_ns);
+	assert_int_equal(site->cohorts.released_total[0], 5000);
+	assert_int_equal(site->cohorts.alive_total[1], 1);
+	assert_int_equal(totals->acquired_count, 5001);
+	assert_int_equal(totals->released_count, 5000);
+	assert_int_equal(totals->live_count, 1);
+	/* A site of its own, if it is the first there. */
+	event.passed = (struct lt_event_passed){ 101, 2 };
+	apply(model, &event);
+	site = lt_model_site(model, 1);
+	assert_int_equal(site->acquired_count, 2);
+	assert_int_equal(site->live_count, 0);
+	assert_int_equal(site->first_ns, now_ns);
+	/* What is no list has no such thing. */
+	event.kind = LT_KIND_HEAP;
+	apply(model, &event);
+	assert_int_equal(lt_model_site_count(model), 2);
+	assert_int_equal(totals->acquired_count, 5003);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -729,7 +756,7 @@ int main(void)
 		TEST(test_sites_full),
 		TEST(test_moves),
 		TEST(test_moves_from_before),
-		TEST(test_goroutine_told_twice),
+		TEST(test_passed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

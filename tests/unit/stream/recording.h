@@ -13,7 +13,7 @@ static const uint8_t all_types[] = {
 	LT_EVENT_TARGET,  LT_EVENT_MODULE,  LT_EVENT_STACK,    LT_EVENT_ACQUIRE,  LT_EVENT_RELEASE,
 	LT_EVENT_RESTORE, LT_EVENT_SYMBOL,  LT_EVENT_COUNTERS, LT_EVENT_PROCESS,  LT_EVENT_SAMPLE,
 	LT_EVENT_REPORT,  LT_EVENT_END,     LT_EVENT_CENSUS,   LT_EVENT_DESCRIBE, LT_EVENT_LIMIT,
-	LT_EVENT_MOVE,    LT_EVENT_OBSERVE, LT_EVENT_RUNTIME,
+	LT_EVENT_MOVE,    LT_EVENT_OBSERVE, LT_EVENT_RUNTIME,  LT_EVENT_PASSED,
 };
 #define ALL_TYPES sizeof(all_types)
 
@@ -132,6 +132,7 @@ static inline struct lt_event make_event(struct maker *maker, uint8_t type, uint
 	event.time_ns = maker_next(maker);
 	event.kind = resource                   ? LT_KIND_HEAP
 		     : type == LT_EVENT_MOVE    ? LT_KIND_GOROUTINE
+		     : type == LT_EVENT_PASSED  ? LT_KIND_GOROUTINE
 		     : type == LT_EVENT_OBSERVE ? LT_KIND_GO_HEAP
 						: LT_KIND_NONE;
 	event.flags = resource && type != LT_EVENT_STACK
@@ -230,6 +231,9 @@ static inline struct lt_event make_event(struct maker *maker, uint8_t type, uint
 		break;
 	case LT_EVENT_MOVE:
 		event.move = (struct lt_event_move){ maker_next(maker), maker_next(maker) };
+		break;
+	case LT_EVENT_PASSED:
+		event.passed = (struct lt_event_passed){ maker_next(maker), maker_next(maker) | 1 };
 		break;
 	case LT_EVENT_OBSERVE:
 		event.observe = maker_observe(maker);
@@ -371,6 +375,9 @@ static inline void describe(struct lt_buf *out, const struct lt_event *event)
 		break;
 	case LT_EVENT_MOVE:
 		put_words(out, (uint64_t[]){ event->move.id, event->move.stack_id }, 2);
+		break;
+	case LT_EVENT_PASSED:
+		put_words(out, (uint64_t[]){ event->passed.stack_id, event->passed.count }, 2);
 		break;
 	case LT_EVENT_OBSERVE:
 		put_words(out,

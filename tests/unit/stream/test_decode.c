@@ -21,7 +21,6 @@
 union wire {
 	struct lt_wire_header header;
 	struct lt_wire_acquire acquire;
-	struct lt_wire_birth birth;
 	struct lt_wire_release release;
 	struct lt_wire_range range;
 	struct lt_wire_stack stack;
@@ -80,24 +79,6 @@ static void test_release_and_restore(void **state)
 		assert_int_equal(event.type, types[i][1]);
 		assert_int_equal(event.release.id, 0x2000);
 	}
-}
-
-static void test_birth(void **state)
-{
-	union wire wire = { .birth = { HEADER(LT_WIRE_BIRTH, LT_KIND_GOROUTINE), 17, 16, 99 } };
-	struct lt_event event = { 0 };
-
-	assert_int_equal(decode(&wire, sizeof(wire.birth), &event), 0);
-	assert_int_equal(event.type, LT_EVENT_BIRTH);
-	assert_int_equal(event.birth.id, 17);
-	assert_int_equal(event.birth.ended, 16);
-	assert_int_equal(event.birth.stack_id, 99);
-	refused(&wire, sizeof(wire.birth) - 8);
-	wire.header.flags = LT_WIRE_F_REALLOC;
-	refused(&wire, sizeof(wire.birth));
-	wire.header.flags = 0;
-	wire.header.kind = LT_KIND_HEAP;
-	refused(&wire, sizeof(wire.birth));
 }
 
 static void test_ranges(void **state)
@@ -310,10 +291,13 @@ static void test_header(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_acquire),      cmocka_unit_test(test_release_and_restore),
-		cmocka_unit_test(test_birth),        cmocka_unit_test(test_ranges),
-		cmocka_unit_test(test_stack),        cmocka_unit_test(test_header),
-		cmocka_unit_test(test_listed_kinds), cmocka_unit_test(test_descriptor_ranges),
+		cmocka_unit_test(test_acquire),
+		cmocka_unit_test(test_release_and_restore),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_stack),
+		cmocka_unit_test(test_header),
+		cmocka_unit_test(test_listed_kinds),
+		cmocka_unit_test(test_descriptor_ranges),
 		cmocka_unit_test(test_kinds_of_go),
 	};
 
