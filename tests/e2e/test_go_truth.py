@@ -99,6 +99,33 @@ class GoTruth(harness.TestCase):
         self.assertRegex(text, r"\n +go_create +at file offset 0x[0-9a-f]+(, or the NOP before it)?\n")
         self.assertRegex(text, r"\n +go_body +not needed: ")
 
+    def test_every_creation_counts(self):
+        """Once, however short it lived and whoever looked meanwhile: what walks met, and what none did."""
+        for version in golang.versions():
+            with self.subTest(version):
+                target = self.own(golang.start(golang.build(version, "births") / "births"))
+                leaktrace = self.leaktrace(target, "--go-probes", "--top", 100, kinds="goroutine",
+                                           interval=0.3)
+                before, made, stay = leaktrace.wait_report()["totals"], 0, 10
+                for _ in range(stay):
+                    target.say("5000")
+                    made += golang.counts(target.line())[0]
+                    leaktrace.wait_report()
+                report = leaktrace.stop()
+                self.assert_no_loss(report)
+                after = report["totals"]
+                self.assertEqual(after["acquired_count"] - before["acquired_count"], made)
+                self.assertEqual(after["live_count"] - before["live_count"], stay)
+                self.assertEqual(after["released_count"] - before["released_count"], made - stay)
+                made_by = {tuple(f.get("func", f.get("mark")) for f in site["frames"]): site
+                           for site in report["sites"]}
+                chain = ("started", "created by", "main.parent", "created by", "main.maker",
+                         "created by", "main.main")
+                chains = [stack for stack in made_by
+                          if tuple(f for f in stack if not f.startswith("runtime.")) == chain]
+                self.assertEqual(len(chains), 1, made_by.keys())
+                self.assertGreater(made_by[chains[0]]["acquired_count"], made // 2 - made // 20)
+
     def attached(self, target, site, before):
         """Probed: the call, or the NOP before it, of which the kernel makes a call."""
         leaktrace = self.leaktrace(target, "--go-probes", kinds="goroutine")

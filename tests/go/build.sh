@@ -13,7 +13,7 @@ export GO111MODULE=off GOFLAGS='' GOTOOLCHAIN=local CGO_ENABLED=0
 export GOCACHE=${GOCACHE:-$out/cache}
 exec 9>"$out/lock"
 flock 9 # the tests run side by side
-usual="truth-plain truth-stripped noprofile churn deep cgo forks-c forks-raw leaks grpc"
+usual="truth-plain truth-stripped noprofile births churn deep cgo forks-c forks-raw leaks grpc"
 all="$usual truth-pie truth-cgo truth-trimpath truth-noopt truth-race noprofile-stripped"
 
 build() { # PROGRAM OPTION...
@@ -31,6 +31,7 @@ program() { # PROGRAM
 	truth-trimpath) build "$1" -trimpath truth.go ;;
 	truth-noopt) build "$1" -gcflags '-N -l' truth.go ;;
 	truth-race) CGO_ENABLED=1 build "$1" -race truth.go ;;
+	births) build "$1" births.go ;;
 	churn) build "$1" churn.go ;;
 	deep) build "$1" deep.go ;;
 	cgo) CGO_ENABLED=1 build "$1" cgo.go ;;
