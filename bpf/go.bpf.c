@@ -80,21 +80,19 @@ static __always_inline bool creator_regs(const struct lt_goroutine *creator,
 					 struct lt_thread *thread, __u32 *have)
 {
 	struct pt_regs *regs = &thread->returned;
-	__u64 sp = creator->sp, bp = creator->bp, span = thread->span;
+	__u64 sp = creator->sp, bp = creator->bp, size = sizeof(thread->below) + thread->span;
 
 	if (bp == sp)
 		bp = user_word(bp);
 	if (!sp || bp - sp > MAX_POINTED_BYTES)
 		return false;
-	opaque(span);
-	if (span > LT_STACK_CHUNK)
+	opaque(size);
+	if (size > sizeof(thread->below) + LT_STACK_CHUNK)
 		return false;
-	*have = span;
-	if (bpf_probe_read_user(thread->below, sizeof(thread->below) + span, (void *)bp)) {
-		*have = 0;
-		if (bpf_probe_read_user(thread->below, sizeof(thread->below), (void *)bp))
-			return false;
-	}
+	if (!bpf_probe_read_user(thread->below, size, (void *)bp))
+		*have = thread->span;
+	else if (bpf_probe_read_user(thread->below, sizeof(thread->below), (void *)bp))
+		return false;
 	regs->rbp = thread->below[0];
 	regs->rip = thread->below[1];
 	regs->rsp = bp + sizeof(thread->below);

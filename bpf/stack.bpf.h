@@ -110,11 +110,12 @@ static __always_inline __u64 stack_recall_read(struct pt_regs *ctx, struct lt_th
 	if (layout->ip != ip || layout->place != place || !layout->count ||
 	    layout->generation != code_generation(thread) || !worth_it(layout))
 		return 0;
-	span = layout->span;
-	opaque(span);
-	if (span > LT_STACK_CHUNK ||
-	    (span > have && bpf_probe_read_user(thread->chunk, span, (void *)sp)))
-		return 0;
+	if (layout->span > have) {
+		span = layout->span;
+		opaque(span);
+		if (span > LT_STACK_CHUNK || bpf_probe_read_user(thread->chunk, span, (void *)sp))
+			return 0;
+	}
 	hash = layout_hash(thread, layout, sp, PT_REGS_FP(ctx));
 	slot = memo_slot(hash);
 	if (!slot)
@@ -123,7 +124,7 @@ static __always_inline __u64 stack_recall_read(struct pt_regs *ctx, struct lt_th
 	if ((slot->check ^ stack_id) != hash)
 		return 0;
 	layout->misses = 0;
-	thread->span = span;
+	thread->span = layout->span;
 	return stack_id;
 }
 
