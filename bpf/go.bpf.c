@@ -99,6 +99,15 @@ static __always_inline bool creator_regs(const struct lt_goroutine *creator,
 	return true;
 }
 
+/*
+ * What struct g will have as gopc of a goroutine that the runtime makes on the system's stack (a timer's, by
+ * time.AfterFunc): the return address of newproc, whose frame is the one before.
+ */
+static __always_inline __u64 gopc_of_system(const struct pt_regs *ctx)
+{
+	return user_word(user_word(ctx->rbp) + sizeof(__u64));
+}
+
 /* How one acquire is told. */
 struct telling {
 	struct lt_thread *thread;
@@ -280,10 +289,12 @@ int go_create(struct pt_regs *ctx)
 	go = &thread->go;
 	if (!goroutine_find(thread, go, machine_of_g0(thread, go, ctx->r14), &creator))
 		creator.g = 0;
-	if (creator.g && creator_regs(&creator, thread, &have))
+	if (creator.g && creator_regs(&creator, thread, &have)) {
 		birth.gopc = thread->returned.rip;
-	else
+	} else {
 		own_regs(ctx, &thread->returned);
+		birth.gopc = gopc_of_system(ctx);
+	}
 	walk_from(thread, &creator, thread->returned.rsp);
 	birth.stacks[0] = stack_recall_read(&thread->returned, thread, have)
 				  ?: creation_walk(thread);

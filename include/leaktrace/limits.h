@@ -46,7 +46,7 @@
 #define LT_MAX_GO_MODULES    64        /* a program and its plugins */
 #define LT_MAX_GO_TABLE      (512 << 20) /* bytes of one file's pclntab */
 #define LT_MAX_GO_BIRTHS     (1 << 20)   /* struct g of which the latest creation is remembered */
-#define LT_MAX_GO_MADE       (1 << 16)   /* counts of creations: of stacks, and shares of CPUs */
+#define LT_MAX_GO_MADE       (1 << 18)   /* counts of creations: of stacks, and shares of CPUs */
 #define LT_MAX_GO_LIVE       (1 << 20) /* bodies, tickers and contexts of Go that live at a time */
 #define LT_GO_GENERATIONS    4         /* of creations behind a goroutine that are told */
 #define LT_MAX_STARTUP_CALLS 100000    /* system calls of a command's dynamic linker */

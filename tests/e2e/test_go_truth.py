@@ -106,8 +106,8 @@ class GoTruth(harness.TestCase):
                 target = self.own(golang.start(golang.build(version, "births") / "births"))
                 leaktrace = self.leaktrace(target, "--go-probes", "--top", 100, kinds="goroutine",
                                            interval=0.3)
-                before, made, stay = leaktrace.wait_report()["totals"], 0, 10
-                for _ in range(stay):
+                before, made, stay = leaktrace.wait_report()["totals"], 0, 20
+                for _ in range(stay // 2):
                     target.say("5000")
                     made += golang.counts(target.line())[0]
                     leaktrace.wait_report()

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 // At each number on standard input several goroutines at once make that many each, which make one more each:
-// all of these are gone when it answers with how many there were.  One stays each time.
+// all of these are gone when it answers with how many there were.  Two stay each time, one that main makes and
+// one that the runtime makes on its own stack, for a timer.
 package main
 
 import (
@@ -10,11 +11,12 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"time"
 )
 
 const makers = 4
 
-var never chan int
+var never, begun = make(chan int), make(chan int)
 
 //go:noinline
 func brief(all *sync.WaitGroup) {
@@ -39,6 +41,7 @@ func maker(count int, all *sync.WaitGroup) {
 
 //go:noinline
 func stay() {
+	begun <- 1
 	<-never
 }
 
@@ -57,7 +60,10 @@ func main() {
 			go maker(count, &all)
 		}
 		go stay()
+		time.AfterFunc(0, stay)
+		<-begun
+		<-begun
 		all.Wait()
-		fmt.Println("made", makers*(1+2*count)+1)
+		fmt.Println("made", makers*(1+2*count)+2)
 	}
 }
