@@ -99,15 +99,6 @@ static __always_inline bool creator_regs(const struct lt_goroutine *creator,
 	return true;
 }
 
-/*
- * What struct g will have as gopc of a goroutine that the runtime makes on the system's stack (a timer's, by
- * time.AfterFunc): the return address of newproc, whose frame is the one before.
- */
-static __always_inline __u64 gopc_of_system(const struct pt_regs *ctx)
-{
-	return user_word(user_word(ctx->rbp) + sizeof(__u64));
-}
-
 /* How one acquire is told. */
 struct telling {
 	struct lt_thread *thread;
@@ -195,21 +186,25 @@ static __always_inline __u64 newborn_chain(struct lt_thread *thread,
 	return chain_hash(thread, 0);
 }
 
-/* The stack of a goroutine that has not run yet: nothing but what made it.  Sent. */
-static __always_inline __u64 newborn_stack(struct lt_thread *thread, struct lt_go_birth *birth)
+/*
+ * The stack of a goroutine that has not run yet: nothing but what made it.  Sent.  recalled: what made it was
+ * recognised, and not walked just now.
+ */
+static __always_inline __u64 newborn_stack(struct lt_thread *thread, struct lt_go_birth *birth,
+					   bool recalled)
 {
 	__u64 stack_id = newborn_chain(thread, birth);
 
 	/* Then what it names was sent before it. */
 	if (stack_is_sent(thread, stack_id))
 		return stack_id;
-	if (!stack_is_sent(thread, birth->stacks[0])) {
-		/* Recalled; other code may be in its place by now. */
+	if (recalled && !stack_is_sent(thread, birth->stacks[0])) {
+		/* Other code may be in its place by now. */
 		birth->stacks[0] = creation_walk(thread);
 		stack_id = newborn_chain(thread, birth);
-		if (!stack_is_sent(thread, birth->stacks[0]))
-			return stack_id; /* there was no room: the next birth tries again */
 	}
+	if (!stack_is_sent(thread, birth->stacks[0]))
+		return stack_id; /* there was no room: the next birth tries again */
 	thread->stack.header.time_ns = bpf_ktime_get_ns();
 	thread->stack.stack_id = 0;
 	thread->stack.frame_count = 0;
@@ -245,6 +240,10 @@ static __always_inline bool made_count(__u32 process, __u64 stack_id)
 		bpf_map_update_elem(&lt_go_made, &key, &none, BPF_NOEXIST);
 		made = bpf_map_lookup_elem(&lt_go_made, &key);
 	}
+	if (!made) {
+		key.share = 0; /* there is no room: that of others will do */
+		made = bpf_map_lookup_elem(&lt_go_made, &key);
+	}
 	if (made)
 		__sync_fetch_and_add(made, 1);
 	return made;
@@ -257,10 +256,10 @@ static __always_inline bool made_count(__u32 process, __u64 stack_id)
  */
 static __always_inline struct lt_thread *go_thread(void *ctx)
 {
-	struct lt_thread *thread = lt_active ? thread_find((__u32)bpf_get_current_pid_tgid())
-					     : NULL;
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	struct lt_thread *thread = lt_active ? thread_find((__u32)pid_tgid) : NULL;
 
-	if (!thread || thread->spaces_round != lt_spaces_round) {
+	if (!thread || thread->tgid != pid_tgid >> 32 || thread->spaces_round != lt_spaces_round) {
 		struct lt_bpf_target *target = wanted(ctx);
 
 		thread = target ? thread_get(target) : NULL;
@@ -282,6 +281,7 @@ int go_create(struct pt_regs *ctx)
 	const struct lt_go_birth *before;
 	const struct lt_bpf_go *go;
 	__u32 have = 0;
+	__u64 known;
 
 	if (!thread)
 		return 0;
@@ -293,15 +293,15 @@ int go_create(struct pt_regs *ctx)
 		birth.gopc = thread->returned.rip;
 	} else {
 		own_regs(ctx, &thread->returned);
-		birth.gopc = gopc_of_system(ctx);
+		birth.gopc = user_word(key.g + go->g_gopc);
 	}
 	walk_from(thread, &creator, thread->returned.rsp);
-	birth.stacks[0] = stack_recall_read(&thread->returned, thread, have)
-				  ?: creation_walk(thread);
+	known = stack_recall_read(&thread->returned, thread, have);
+	birth.stacks[0] = known ?: creation_walk(thread);
 	before = creator.g ? birth_find(key.process, &creator) : NULL;
 	for (int i = 1; before && i < LT_GO_GENERATIONS; i++)
 		birth.stacks[i] = before->stacks[i - 1];
-	birth.stack_id = newborn_stack(thread, &birth);
+	birth.stack_id = newborn_stack(thread, &birth, known);
 	birth.look = lt_go_looks;
 	birth.check = lt_go_birth_check(&birth);
 	if (!birth_put(&key, &birth) || !made_count(key.process, birth.stack_id))

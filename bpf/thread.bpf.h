@@ -89,7 +89,8 @@ struct lt_walk {
 /* Everything a thread needs while one of its calls is handled: no other program runs meanwhile. */
 struct lt_thread {
 	__u32 process; /* whose thread it is: an exec makes it another one's */
-	__u32 space;   /* whose code it runs: bpf/code.bpf.h */
+	__u32 tgid;
+	__u32 space; /* whose code it runs: bpf/code.bpf.h */
 	__u32 spaces_round;
 	__u32 has_go; /* the process has a Go runtime: lt_go_layouts knows it, and this is a copy: */
 	struct lt_bpf_go go;
@@ -191,6 +192,7 @@ static __always_inline struct lt_thread *thread_get(const struct lt_bpf_target *
 			thread->g0 = 0;
 		}
 		thread->process = process;
+		thread->tgid = bpf_get_current_pid_tgid() >> 32;
 		thread->spaces_round = lt_spaces_round;
 		space = bpf_map_lookup_elem(&lt_process_spaces, &process);
 		thread->space = space ? *space : 0;

@@ -59,7 +59,7 @@ struct lt_go_birth_key {
 };
 
 struct lt_go_birth {
-	__u64 gopc;     /* return address in who made it, as struct g has it; 0: not known */
+	__u64 gopc;     /* return address in who made it, as struct g has it */
 	__u64 stack_id; /* of one that has not run yet: what made it */
 	__u64 look;     /* how many there had been: lt_go_looks */
 	__u64 check;    /* lt_go_birth_check(): written in place, it may be read by halves */

@@ -2,6 +2,7 @@
 """What leaktrace reads of a Go program equals what the program says of itself by Go's own profiler."""
 
 import itertools
+import json
 import signal
 
 import golang
@@ -104,8 +105,9 @@ class GoTruth(harness.TestCase):
         for version in golang.versions():
             with self.subTest(version):
                 target = self.own(golang.start(golang.build(version, "births") / "births"))
-                leaktrace = self.leaktrace(target, "--go-probes", "--top", 100, kinds="goroutine",
-                                           interval=0.3)
+                recording, again = (self.directory / name for name in ("births.rec", "again"))
+                leaktrace = self.leaktrace(target, "--go-probes", "--top", 100, "--record",
+                                           recording, kinds="goroutine", interval=0.3)
                 before, made, stay = leaktrace.wait_report()["totals"], 0, 20
                 for _ in range(stay // 2):
                     target.say("5000")
@@ -113,6 +115,9 @@ class GoTruth(harness.TestCase):
                     leaktrace.wait_report()
                 report = leaktrace.stop()
                 self.assert_no_loss(report)
+                harness.run(harness.LEAKTRACE, "--json", again, "replay", recording)
+                self.assertEqual(json.loads(again.read_text().splitlines()[-1])["totals"],
+                                 report["totals"])
                 after = report["totals"]
                 self.assertEqual(after["acquired_count"] - before["acquired_count"], made)
                 self.assertEqual(after["live_count"] - before["live_count"], stay)
@@ -125,6 +130,19 @@ class GoTruth(harness.TestCase):
                           if tuple(f for f in stack if not f.startswith("runtime.")) == chain]
                 self.assertEqual(len(chains), 1, made_by.keys())
                 self.assertGreater(made_by[chains[0]]["acquired_count"], made // 2 - made // 20)
+
+    def test_creations_before_the_end_count(self):
+        """Those that no walk could meet, for the process is no more."""
+        program = golang.build(golang.OWN, "births") / "births"
+        target = self.own(golang.start(program, GOGC="off"))  # it would make some of its own
+        leaktrace = self.leaktrace(target, "--go-probes", kinds="goroutine", interval=1000)
+        target.say("5000")
+        made = golang.counts(target.line())[0]
+        target.popen.stdin.close()
+        self.assertEqual(target.wait(), 0, target.stderr)
+        report = leaktrace.final()
+        self.assert_no_loss(report)
+        self.assertEqual(report["totals"]["acquired_count"], 1 + made)
 
     def attached(self, target, site, before):
         """Probed: the call, or the NOP before it, of which the kernel makes a call."""

@@ -113,15 +113,29 @@ static int emit_stack(struct lt_session *session, struct lt_modules *modules,
 	return deliver(session, &placed);
 }
 
+/* Under which id the stack was told, if it was in doubt when it came. */
+static uint64_t told_id(struct lt_session *session, uint32_t process, uint64_t stack_id)
+{
+	const struct lt_cut_stack *slot = cut_slot(session, process, stack_id);
+
+	return slot->stack_id == stack_id && slot->process == process ? slot->sure_id : stack_id;
+}
+
 /* One that came just after its stack, which was in doubt, though it is not itself. */
 static int emit_acquire(struct lt_session *session, const struct lt_event *event)
 {
-	const struct lt_cut_stack *slot = cut_slot(session, event->tgid, event->acquire.stack_id);
 	struct lt_event acquire = *event;
 
-	if (slot->stack_id == event->acquire.stack_id && slot->process == event->tgid)
-		acquire.acquire.stack_id = slot->sure_id;
+	acquire.acquire.stack_id = told_id(session, event->tgid, event->acquire.stack_id);
 	return deliver(session, &acquire);
+}
+
+static int emit_passed(struct lt_session *session, const struct lt_event *event)
+{
+	struct lt_event passed = *event;
+
+	passed.passed.stack_id = told_id(session, event->tgid, event->passed.stack_id);
+	return deliver(session, &passed);
 }
 
 /*
@@ -195,6 +209,8 @@ int lt_feed_emit(void *context, const struct lt_event *event)
 		return emit_doubtful(session, target, event);
 	if (event->type == LT_EVENT_ACQUIRE)
 		return emit_acquire(session, event);
+	if (event->type == LT_EVENT_PASSED)
+		return emit_passed(session, event);
 	return deliver(session, event);
 }
 
@@ -560,7 +576,7 @@ static int end_target(struct lt_session *session, struct lt_target *target)
 		return 0;
 	target->told_end = true;
 	event.end = target->end;
-	err = deliver(session, &event);
+	err = lt_golang_end(session, target) ?: deliver(session, &event);
 	return err ? err : emit_figures(session, target);
 }
 

@@ -28,7 +28,8 @@ struct lt_golang {
 	struct lt_gowalk *walk;
 	struct lt_goheap *profile;
 	uint32_t heap; /* enum lt_runtime_heap */
-	bool rate_written, probed;
+	bool rate_written;
+	uint32_t attached;    /* probes: bits 1 << enum lt_go_probe */
 	unsigned int changes; /* lt_modules_changes() at the latest look for plugins */
 	unsigned int tries;
 	bool settled; /* it was found, or never will be */
@@ -69,7 +70,7 @@ static bool watches(const struct lt_session *session, uint8_t kind)
 	return session->options->kinds >> kind & 1;
 }
 
-/* Creations of goroutines are told by a probe. */
+/* A probe sees creations of goroutines. */
 static bool lives_probed(uint32_t attached)
 {
 	return attached >> LT_GO_PROBE_CREATE & 1;
@@ -127,7 +128,7 @@ static int find(struct lt_session *session, struct lt_target *target)
 	attached = lt_goprobes_attach(
 		session, target, golang->program,
 		lt_goprobes_wanted(session, golang->heap == LT_RUNTIME_HEAP_OFF));
-	golang->probed = attached;
+	golang->attached = attached;
 	if (golang->heap == LT_RUNTIME_HEAP_OFF && attached >> LT_GO_PROBE_SPAN & 1)
 		golang->heap = LT_RUNTIME_HEAP_SPANS;
 	if (golang->heap == LT_RUNTIME_HEAP_PROFILE || golang->heap == LT_RUNTIME_HEAP_ENABLED)
@@ -151,7 +152,7 @@ static int tell_runtime(struct lt_session *session, const struct lt_target *targ
 	event.runtime.version = golang->program->version;
 	event.runtime.heap = golang->heap;
 	event.runtime.heap_rate = rate;
-	event.runtime.probes = golang->probed;
+	event.runtime.probes = golang->attached != 0;
 	event.runtime.goroutines = walked ? walked->goroutines : LT_UNKNOWN_FIGURE;
 	event.runtime.runtime_goroutines = walked ? walked->runtime_goroutines : LT_UNKNOWN_FIGURE;
 	event.runtime.unread_goroutines = walked ? walked->unread : LT_UNKNOWN_FIGURE;
@@ -244,6 +245,13 @@ int lt_golang_begin(struct lt_session *session)
 	return err;
 }
 
+int lt_golang_end(struct lt_session *session, const struct lt_target *target)
+{
+	struct lt_gowalk *walk = target->golang && target->ended ? target->golang->walk : NULL;
+
+	return walk ? lt_gowalk_end(walk, session, target) : 0;
+}
+
 int lt_golang_take(struct lt_session *session, bool all)
 {
 	int err = 0;
@@ -252,6 +260,8 @@ int lt_golang_take(struct lt_session *session, bool all)
 		return 0; /* the last look was taken */
 	for (struct lt_target *target = session->targets; target && !err;
 	     target = target->hh.next) {
+		if (all)
+			err = lt_golang_end(session, target);
 		if (!lives(target) || (!all && !is_due(target)))
 			continue;
 		err = golang_of(target) ? look_at(session, target) : -ENOMEM;
@@ -288,7 +298,7 @@ void lt_golang_leave(struct lt_session *session, struct lt_target *target)
 		lt_go_heap_set_rate(golang->program, PROFILE_RATE, 0);
 	if (target->ended && !lives_on(session, target))
 		lt_tracer_leave_go(session->tracer, target->pid);
-	if (target->ended && lives_probed(golang->probed))
+	if (target->ended && !session->detached && lives_probed(golang->attached))
 		lt_gobirths_forget(lt_tracer_go_births(session->tracer), target->number);
 	lt_gowalk_free(golang->walk);
 	lt_go_program_free(golang->program);

@@ -27,6 +27,8 @@ uint64_t lt_golang_kinds(const struct lt_options *options);
  * first events.
  */
 int lt_golang_begin(struct lt_session *session);
+/* What is left to be told of one that has ended; of others nothing. */
+int lt_golang_end(struct lt_session *session, const struct lt_target *target);
 /* At each report, and whenever a look is cheap. */
 int lt_golang_take(struct lt_session *session, bool all);
 /* ": go1.22.12, read from its memory"; nothing of what is no Go program, or not understood. */

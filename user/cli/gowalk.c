@@ -374,20 +374,23 @@ static int compare(struct comparison *with, struct lt_gowalk_result *result)
 }
 
 /*
- * Made before the walk began, and met by none: they came and went.  met may be ahead of made by those that were
- * made since; then the next walk tells the rest.
+ * Made before the walk began, and met by none: they came and went, but for so many that could not be read.  met
+ * may be ahead of made by those that were made since; then the next walk tells the rest.
  */
-static int tell_unmet(const struct comparison *with)
+static int tell_unmet(struct lt_gowalk *walk, struct lt_session *session,
+		      const struct lt_target *target, size_t unread)
 {
 	int err = 0;
 
-	for (struct creations *of = with->walk->creations; of && !err; of = of->hh.next) {
-		uint64_t told = of->met + of->passed;
+	for (struct creations *of = walk->creations; of && !err; of = of->hh.next) {
+		uint64_t known = of->met + of->passed;
+		uint64_t unmet = of->made > known ? of->made - known : 0;
+		uint64_t kept = unmet < unread ? unmet : unread;
 
-		if (of->made <= told)
-			continue;
-		err = tell_passed(with->session, with->target, of->stack_id, of->made - told);
-		of->passed += of->made - told;
+		unread -= kept;
+		if (unmet > kept)
+			err = tell_passed(session, target, of->stack_id, unmet - kept);
+		of->passed += unmet - kept;
 	}
 	return err;
 }
@@ -415,7 +418,7 @@ static int tell_walk(struct lt_gowalk *walk, struct lt_session *session,
 	free(walk->known);
 	walk->known = with.now;
 	walk->known_count = with.count;
-	return err || all->beyond ? err : tell_unmet(&with);
+	return err ? err : tell_unmet(walk, session, target, all->beyond);
 }
 
 int lt_gowalk_take(struct lt_gowalk *walk, struct lt_session *session, struct lt_target *target,
@@ -437,4 +440,12 @@ int lt_gowalk_take(struct lt_gowalk *walk, struct lt_session *session, struct lt
 	/* The stacks that the probe walked: they are in a ring. */
 	err = walk->births ? lt_feed_drain(session) : 0;
 	return err ? err : tell_walk(walk, session, target, all, look, result);
+}
+
+int lt_gowalk_end(struct lt_gowalk *walk, struct lt_session *session,
+		  const struct lt_target *target)
+{
+	int err = count_made(walk, target);
+
+	return err ? err : tell_unmet(walk, session, target, 0);
 }

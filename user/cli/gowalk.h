@@ -33,4 +33,8 @@ struct lt_gowalk_result {
 int lt_gowalk_take(struct lt_gowalk *walk, struct lt_session *session, struct lt_target *target,
 		   struct lt_gowalk_result *result);
 
+/* The target has ended, and cannot be walked: what was made since the last walk is told to have gone. */
+int lt_gowalk_end(struct lt_gowalk *walk, struct lt_session *session,
+		  const struct lt_target *target);
+
 #endif

@@ -189,14 +189,15 @@ void lt_handle_revive(struct lt_handles *handles, struct lt_handle_list *listing
 	lt_handle_set_state(listing, entry, LT_HANDLE_LIVE);
 }
 
-/* NULL: there is none, which is counted. */
-static struct lt_site *find_site(struct lt_handles *handles, uint8_t kind, uint64_t stack_id)
+/* For so many.  NULL: there is none, which is counted. */
+static struct lt_site *find_site(struct lt_handles *handles, uint8_t kind, uint64_t stack_id,
+				 uint64_t count)
 {
 	struct lt_site *site = NULL;
 	int err = lt_sites_find(handles->sites, kind, stack_id, &site);
 
-	handles->totals->sites_full += err == -ENOSPC;
-	handles->totals->memory_full += err && err != -ENOSPC;
+	handles->totals->sites_full += err == -ENOSPC ? count : 0;
+	handles->totals->memory_full += err && err != -ENOSPC ? count : 0;
 	return err ? NULL : site;
 }
 
@@ -204,7 +205,7 @@ bool lt_handle_begin(struct lt_handles *handles, struct lt_handle_entry *entry, 
 		     uint64_t stack_id, uint64_t time_ns)
 {
 	struct lt_handle_list *listing = &handles->listings[entry->handle.listing];
-	struct lt_site *site = find_site(handles, kind, stack_id);
+	struct lt_site *site = find_site(handles, kind, stack_id, 1);
 
 	if (entry->state == LT_HANDLE_LIVE)
 		lt_handle_retire(handles, listing, entry);
@@ -229,7 +230,7 @@ bool lt_handle_begin(struct lt_handles *handles, struct lt_handle_entry *entry, 
 void lt_handle_pass(struct lt_handles *handles, uint8_t kind, uint64_t stack_id, uint64_t count,
 		    uint64_t time_ns)
 {
-	struct lt_site *site = find_site(handles, kind, stack_id);
+	struct lt_site *site = find_site(handles, kind, stack_id, count);
 
 	if (!site)
 		return;
@@ -242,7 +243,7 @@ void lt_handle_move(struct lt_handles *handles, struct lt_handle_entry *entry, u
 {
 	struct lt_handle_list *listing = &handles->listings[entry->handle.listing];
 	struct lt_site *from = site_of(handles, entry);
-	struct lt_site *to = find_site(handles, entry->handle.kind, stack_id);
+	struct lt_site *to = find_site(handles, entry->handle.kind, stack_id, 1);
 
 	if (!to || to == from)
 		return;
