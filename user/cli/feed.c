@@ -7,10 +7,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/hash.h"
 #include "base/log.h"
 #include "cli/census.h"
 #include "cli/chain.h"
+#include "cli/doubt.h"
 #include "cli/golang.h"
 #include "cli/targets.h"
 #include "proc/smaps.h"
@@ -39,8 +39,7 @@ struct lt_event lt_feed_event(const struct lt_target *target, enum lt_event_type
 				  .time_ns = lt_feed_now() };
 }
 
-/* To the recording and to the pipelines. */
-static int deliver(struct lt_session *session, const struct lt_event *event)
+int lt_feed_deliver(struct lt_session *session, const struct lt_event *event)
 {
 	int err;
 
@@ -57,128 +56,6 @@ static int deliver(struct lt_session *session, const struct lt_event *event)
 		}
 	}
 	return lt_pipelines_apply(session->pipelines, event);
-}
-
-/*
- * While code is being replaced, BPF's stack ids are those of the code that was there before, and
- * may come again when that code does.  So what is in doubt is told under other ids: here of all
- * frames, which no site uses; in emit_doubtful() of those that are sure.
- */
-static uint64_t doubtful_id(uint64_t stack_id)
-{
-	return lt_mix64(stack_id);
-}
-
-/* By what is sure of it: another time, other code, another id. */
-static uint64_t sure_id(const struct lt_event_stack *stack)
-{
-	return lt_mix64(lt_fnv1a(LT_FNV_SEED, stack->frames,
-				 stack->frame_count * sizeof(stack->frames[0])));
-}
-
-static struct lt_cut_stack *cut_slot(struct lt_session *session, uint32_t process,
-				     uint64_t stack_id)
-{
-	return &session->cut_stacks[(stack_id ^ process) % LT_CUT_STACKS];
-}
-
-static int emit_stack(struct lt_session *session, struct lt_modules *modules,
-		      const struct lt_event *event)
-{
-	uint64_t stack_id = event->stack.stack_id;
-	struct lt_cut_stack *slot = cut_slot(session, event->tgid, stack_id);
-	struct lt_cut_stack *awaited = &session->awaited_stacks[slot - session->cut_stacks];
-	struct lt_event placed = *event, whole = *event;
-	int cut = lt_modules_place_stack(modules, &placed.stack, event->time_ns), err;
-
-	if (cut < 0)
-		return cut;
-	if (cut) {
-		session->cuts++;
-		placed.stack.stack_id = sure_id(&placed.stack);
-		*slot = (struct lt_cut_stack){ event->tgid, stack_id, placed.stack.stack_id };
-		whole.stack.stack_id = doubtful_id(stack_id);
-		err = deliver(session, &whole);
-		if (!err)
-			err = deliver(session, &placed);
-		/* An acquire went out under its own id already: it must not stay without a stack. */
-		if (err || awaited->stack_id != stack_id || awaited->process != event->tgid)
-			return err;
-		*awaited = (struct lt_cut_stack){ 0 };
-		placed.stack.stack_id = stack_id;
-		return deliver(session, &placed);
-	}
-	if (slot->stack_id == stack_id && slot->process == event->tgid)
-		*slot = (struct lt_cut_stack){ 0 };
-	return deliver(session, &placed);
-}
-
-/* Under which id the stack was told, if it was in doubt when it came. */
-static uint64_t told_id(struct lt_session *session, uint32_t process, uint64_t stack_id)
-{
-	const struct lt_cut_stack *slot = cut_slot(session, process, stack_id);
-
-	return slot->stack_id == stack_id && slot->process == process ? slot->sure_id : stack_id;
-}
-
-/* One that came just after its stack, which was in doubt, though it is not itself. */
-static int emit_acquire(struct lt_session *session, const struct lt_event *event)
-{
-	struct lt_event acquire = *event;
-
-	acquire.acquire.stack_id = told_id(session, event->tgid, event->acquire.stack_id);
-	return deliver(session, &acquire);
-}
-
-static int emit_passed(struct lt_session *session, const struct lt_event *event)
-{
-	struct lt_event passed = *event;
-
-	passed.passed.stack_id = told_id(session, event->tgid, event->passed.stack_id);
-	return deliver(session, &passed);
-}
-
-/*
- * An acquire that came while code was being replaced.  If its stack leads through that code, it is
- * told under another id, cut there.
- */
-static int emit_doubtful(struct lt_session *session, const struct lt_target *target,
-			 const struct lt_event *event)
-{
-	struct lt_event acquire = *event, stack = *event;
-	uint64_t plain[LT_MAX_FRAMES], stack_id = event->acquire.stack_id;
-	const uint64_t *frames = NULL;
-	uint16_t count = lt_pipeline_stack(target->pipeline, stack_id, &frames);
-	uint16_t first;
-	int err;
-
-	if (!count)
-		count = lt_pipeline_stack(target->pipeline, doubtful_id(stack_id), &frames);
-	for (uint16_t i = 0; i < count; i++)
-		plain[i] = lt_address_plain(frames[i]);
-	stack.type = LT_EVENT_STACK;
-	stack.flags = 0;
-	stack.stack = (struct lt_event_stack){ .frames = plain, .frame_count = count };
-	if (!count) {
-		size_t index =
-			(size_t)(cut_slot(session, event->tgid, stack_id) - session->cut_stacks);
-
-		session->awaited_stacks[index] = (struct lt_cut_stack){ event->tgid, stack_id, 0 };
-	}
-	first = count ? lt_modules_in_doubt(target->image->modules, &stack.stack, event->time_ns)
-		      : 0;
-	if (first == count) /* or its frames come later, by another ring */
-		return emit_acquire(session, event);
-	stack.stack.frame_count = first + 1;
-	stack.stack.end = LT_STACK_PENDING;
-	err = lt_modules_place_stack(target->image->modules, &stack.stack, event->time_ns);
-	if (err < 0)
-		return err;
-	stack.stack.stack_id = sure_id(&stack.stack);
-	session->cuts++;
-	acquire.acquire.stack_id = stack.stack.stack_id;
-	err = deliver(session, &stack);
-	return err ? err : deliver(session, &acquire);
 }
 
 int lt_feed_emit(void *context, const struct lt_event *event)
@@ -202,16 +79,13 @@ int lt_feed_emit(void *context, const struct lt_event *event)
 
 		if (lt_chain_has(&event->stack))
 			lt_chain_expand(target->pipeline, &whole.stack, words);
-		return emit_stack(session, target->image->modules, &whole);
+		return lt_doubt_stack(session, target->image->modules, &whole);
 	}
-	if (event->type == LT_EVENT_ACQUIRE && target->image &&
-	    lt_modules_doubtful(target->image->modules, event->time_ns))
-		return emit_doubtful(session, target, event);
 	if (event->type == LT_EVENT_ACQUIRE)
-		return emit_acquire(session, event);
+		return lt_doubt_acquire(session, target, event);
 	if (event->type == LT_EVENT_PASSED)
-		return emit_passed(session, event);
-	return deliver(session, event);
+		return lt_doubt_passed(session, event);
+	return lt_feed_deliver(session, event);
 }
 
 int lt_feed_drain(const struct lt_session *session)
@@ -266,7 +140,7 @@ static int emit_target(struct lt_session *session, struct lt_target *target,
 		.parent_pid = target->parent_pid,
 		.shares = shares ? shares->number : 0,
 	};
-	return deliver(session, &event);
+	return lt_feed_deliver(session, &event);
 }
 
 static void read_counters(const struct lt_session *session, uint64_t *values)
@@ -288,7 +162,7 @@ static int emit_counters(struct lt_session *session, const struct lt_target *tar
 	for (int i = 0; i < LT_COUNTER_COUNT; i++)
 		values[i] -= target->losses[i];
 	event.counters = (struct lt_event_counters){ values, LT_COUNTER_COUNT };
-	return deliver(session, &event);
+	return lt_feed_deliver(session, &event);
 }
 
 /* How long a look at a target's mappings may take, while nobody reads the rings. */
@@ -349,7 +223,7 @@ static int emit_process(struct lt_session *session, const struct lt_target *targ
 		.collector_rss_bytes = own_rss(session),
 	};
 	add_smaps(session, target, &event.process);
-	return deliver(session, &event);
+	return lt_feed_deliver(session, &event);
 }
 
 static void name_by(struct lt_target *target)
@@ -365,7 +239,7 @@ int lt_feed_unshare(struct lt_session *session, struct lt_target *target)
 
 	session->now_ns = clock_ns(CLOCK_MONOTONIC);
 	event = target_event(session, target, LT_EVENT_UNSHARE);
-	err = deliver(session, &event);
+	err = lt_feed_deliver(session, &event);
 	if (err)
 		return err;
 	name_by(target);
@@ -412,7 +286,7 @@ static int sample(struct lt_session *session, const struct lt_target *target)
 	struct lt_event event = target_event(session, target, LT_EVENT_SAMPLE);
 	int err = emit_counters(session, target);
 
-	return err ? err : deliver(session, &event);
+	return err ? err : lt_feed_deliver(session, &event);
 }
 
 static int update_images(struct lt_session *session)
@@ -528,7 +402,7 @@ static int emit_report(struct lt_session *session, struct lt_target *target, boo
 
 	event.report.final = final;
 	target->reports++;
-	return deliver(session, &event);
+	return lt_feed_deliver(session, &event);
 }
 
 /* The reports of one round follow each other, without an event in between. */
@@ -576,7 +450,7 @@ static int end_target(struct lt_session *session, struct lt_target *target)
 		return 0;
 	target->told_end = true;
 	event.end = target->end;
-	err = lt_golang_end(session, target) ?: deliver(session, &event);
+	err = lt_golang_end(session, target) ?: lt_feed_deliver(session, &event);
 	return err ? err : emit_figures(session, target);
 }
 
@@ -633,5 +507,5 @@ int lt_feed_gone(struct lt_session *session, struct lt_target *target)
 	else
 		err = end_target(session, target);
 	event = target_event(session, target, LT_EVENT_GONE);
-	return err ? err : deliver(session, &event);
+	return err ? err : lt_feed_deliver(session, &event);
 }

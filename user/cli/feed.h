@@ -130,6 +130,8 @@ struct lt_session {
 
 /* An lt_event_sink: every event, from the rings and from the feed, passes through this door. */
 int lt_feed_emit(void *session, const struct lt_event *event);
+/* Behind it: to the recording and to the pipelines, as it is. */
+int lt_feed_deliver(struct lt_session *session, const struct lt_event *event);
 /* Reads the rings, until what was in them at the call has been told; but by a very fast target. */
 int lt_feed_drain(const struct lt_session *session);
 uint64_t lt_feed_now(void);

@@ -12,6 +12,7 @@
 #include "bpf/features.h"
 #include "cli/exit_code.h"
 #include "cli/golang.h"
+#include "cli/images.h"
 #include "cli/targets.h"
 #include "export/output.h"
 #include "proc/select.h"
@@ -217,7 +218,7 @@ static int attach_target(struct lt_session *session, struct lt_target *target)
 	if (!err && !lt_targets_ready(session, target) && !session->launch)
 		err = -ESRCH;
 	if (!err)
-		err = lt_targets_add_image(session, target);
+		err = lt_images_add(session, target);
 	if (err == -ESRCH)
 		lt_error("pid %u ended or became another program just now: run leaktrace again",
 			 target->pid);

@@ -29,8 +29,6 @@ void lt_targets_drop(struct lt_session *session, struct lt_target *target);
 int lt_targets_attach(struct lt_session *session, struct lt_target *target, struct lt_buf *error);
 /* It has the probes that it needs. */
 bool lt_targets_ready(const struct lt_session *session, const struct lt_target *target);
-/* Its program code, for the walker and for names. */
-int lt_targets_add_image(struct lt_session *session, struct lt_target *target);
 /* An lt_event_sink of LIFE events. */
 int lt_targets_life(void *session, const struct lt_event *event);
 /* All events of those that ended before are through: they can go, unless they are the last ones. */
