@@ -108,10 +108,11 @@ class GoTruth(harness.TestCase):
                 recording, again = (self.directory / name for name in ("births.rec", "again"))
                 leaktrace = self.leaktrace(target, "--go-probes", "--top", 100, "--record",
                                            recording, kinds="goroutine", interval=0.3)
-                before, made, stay = leaktrace.wait_report()["totals"], 0, 20
-                for _ in range(stay // 2):
+                before, made, stay = leaktrace.wait_report()["totals"], 0, 0
+                for _ in range(10):
                     target.say("5000")
-                    made += golang.counts(target.line())[0]
+                    told = golang.counts(target.line())
+                    made, stay = made + told[0], stay + told[1]
                     leaktrace.wait_report()
                 report = leaktrace.stop()
                 self.assert_no_loss(report)

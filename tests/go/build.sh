@@ -31,7 +31,7 @@ program() { # PROGRAM
 	truth-trimpath) build "$1" -trimpath truth.go ;;
 	truth-noopt) build "$1" -gcflags '-N -l' truth.go ;;
 	truth-race) CGO_ENABLED=1 build "$1" -race truth.go ;;
-	births) build "$1" births.go ;;
+	births) build "$1" ./births ;;
 	churn) build "$1" churn.go ;;
 	deep) build "$1" deep.go ;;
 	cgo) CGO_ENABLED=1 build "$1" cgo.go ;;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 
 // At each number on standard input several goroutines at once make that many each, which make one more each:
-// all of these are gone when it answers with how many there were.  Two stay each time, one that main makes and
-// one that the runtime makes on its own stack, for a timer.
+// all of these are gone when it answers with how many there were, and how many stay: one that main makes, one
+// that the runtime makes on its own stack, for a timer, and from Go 1.23 on one of iter.Pull.
 package main
 
 import (
@@ -64,6 +64,7 @@ func main() {
 		<-begun
 		<-begun
 		all.Wait()
-		fmt.Println("made", makers*(1+2*count)+2)
+		stay := 2 + pull()
+		fmt.Println("made", makers*(1+2*count)+stay, "stay", stay)
 	}
 }
