@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 sys.dont_write_bytecode = True
@@ -44,6 +44,8 @@ WRK_SECONDS = 2
 # How nginx is asked for descriptors' sake: wrk's options.
 WAYS = {"over 16 connections": [], "a connection each": ["-H", "Connection: close"]}
 WAYS_ROUNDS = 4  # as many times the rounds of the others: the difference is small
+GO_BURST_S = 1  # wrk knows whole seconds
+GO_ROUNDS = 10  # as many times the rounds of the others: bursts are short
 GO_GOALS = {"go": 0.99, "go-probes": 0.85}  # of the untraced requests/s
 # The second time untraced shows what the machine alone makes of a ratio.
 GO_MODES = {"untraced": "untraced", "again": "untraced a second time", "go": "by default",
@@ -109,14 +111,14 @@ FLOORS = {"floor": lambda _pid: (), "go-floor": go_create}
 
 @contextmanager
 def attached(mode, pid, directory, collector):
-    """The target under one of the modes; what is measured inside is what counts."""
+    """The target under one of the modes, and its leaktrace or None; what is measured inside counts."""
     if mode in ("untraced", "again"):
-        yield
+        yield None
     elif mode in FLOORS:
         floor = harness.Process([harness.BUILD / "bench" / "floor", pid, *FLOORS[mode](pid)])
         try:
             floor.line()
-            yield
+            yield None
         finally:
             floor.popen.stdin.close()
             floor.wait()
@@ -125,7 +127,7 @@ def attached(mode, pid, directory, collector):
         leaktrace = harness.Leaktrace(pid, directory, *LEAKTRACE_OPTIONS[mode], interval=INTERVAL_S)
         try:
             with collector.watching(leaktrace):
-                yield
+                yield leaktrace
         finally:
             leaktrace.close()
             leaktrace.json_path.unlink()
@@ -273,9 +275,9 @@ def bench_redis(rounds, directory):
     bench_server("redis-server, pipelined SET", "SET/s", server, rounds, directory, measure)
 
 
-def wrk(port, *options, path=""):
+def wrk(port, *options, path="", seconds=WRK_SECONDS):
     """Requests a second."""
-    text = output_of("wrk", "-t", 1, "-c", 16, "-d", WRK_SECONDS, *options,
+    text = output_of("wrk", "-t", 1, "-c", 16, "-d", seconds, *options,
                      f"http://127.0.0.1:{port}/{path}")
     if "Non-2xx" in text or "Socket errors" in text:
         raise AssertionError(text)
@@ -334,24 +336,34 @@ def bench_descriptors(rounds, directory):
 
 
 def measure_go(rounds, program, directory):
-    """Of each way and mode (requests/s, CPU us a request) of each round; and what leaktrace used."""
-    server = harness.Process([program])
-    port = int(server.line())
+    """
+    Of each way and mode (requests/s, CPU us a request, percent of a core of leaktrace) of each
+    round; and what leaktrace used.  Each mode has a server of its own all the time, so that one
+    burst follows another at once: a noisy machine changes within seconds.
+    """
     modes = list(GO_MODES)
     measured = {way: {mode: [] for mode in modes} for way in GO_WAYS}
-    collectors = {mode: Collector() for mode in GO_MODES}
-    try:
-        for number in range(rounds * WAYS_ROUNDS):
+    collectors = {mode: Collector() for mode in modes}
+    servers = {}
+    with ExitStack() as stack:
+        for mode in modes:
+            server = harness.Process([program])
+            stack.callback(server.close)
+            port = int(server.line())
+            wrk(port, seconds=GO_BURST_S)  # it has its threads and its heap
+            leaktrace = stack.enter_context(
+                attached(mode, server.pid, directory, collectors[mode]))
+            servers[mode] = (server.pid, port, leaktrace.pid if leaktrace else None)
+        for number, way in itertools.product(range(rounds * GO_ROUNDS), GO_WAYS):
             first = number % len(modes)  # so that each is as near to the others as any
-            for mode in modes[first:] + modes[:first]:
-                with attached(mode, server.pid, directory, collectors[mode]):
-                    for way, path in GO_WAYS.items():
-                        before = cpu_seconds(server.pid)
-                        rate = wrk(port, path=path)
-                        used = cpu_seconds(server.pid) - before
-                        measured[way][mode].append((rate, 1e6 * used / rate / WRK_SECONDS))
-    finally:
-        server.close()
+            order = modes[first:] + modes[:first]
+            for mode in order if number % 2 else reversed(order):
+                pid, port, own = servers[mode]
+                before = cpu_seconds(pid), cpu_seconds(own) if own else 0
+                rate = wrk(port, path=GO_WAYS[way], seconds=GO_BURST_S)
+                used = cpu_seconds(pid) - before[0], cpu_seconds(own) - before[1] if own else 0
+                measured[way][mode].append((rate, 1e6 * used[0] / rate / GO_BURST_S,
+                                            100 * used[1] / GO_BURST_S))
     return measured, collectors
 
 
@@ -375,8 +387,9 @@ def bench_go_server(rounds, version, directory):
             print(f"    {what}: {text} times as many{judged}; "
                   f"CPU of a request {ratios(of, 1, mode)[1]}")
     for mode in GO_GOALS:
-        cpu_percent, rss_mib, _, loss = collectors[mode].use()
-        print(f"  its own use {GO_MODES[mode]}: {cpu_percent:.1f} % of a core, {rss_mib:.0f} MiB, "
+        cpu_percent = [statistics.mean(m[2] for m in of[mode]) for of in measured.values()]
+        _, rss_mib, _, loss = collectors[mode].use()
+        print(f"  its own use {GO_MODES[mode]}: {max(cpu_percent):.1f} % of a core, {rss_mib:.0f} MiB, "
               f"loss: {loss}")
     print(flush=True)
     return program
