@@ -378,14 +378,18 @@ def bench_go_server(rounds, version, directory):
     for way, of in measured.items():
         rate, cpu_us = (statistics.median(m[i] for m in of["untraced"]) for i in range(2))
         print(f"  {way}: {rate:,.0f} requests/s untraced, {cpu_us:.1f} us of CPU each")
+        # In the mean of the two untraced ones there is less of the machine's noise.
+        means = [tuple(map(statistics.mean, zip(*both)))
+                 for both in zip(of["untraced"], of["again"])]
         for mode, what in GO_MODES.items():
             if mode == "untraced":
                 continue
-            ratio, text = ratios(of, 0, mode)
+            pair = of if mode == "again" else {"untraced": means, mode: of[mode]}
+            ratio, text = ratios(pair, 0, mode)
             goal = GO_GOALS.get(mode)
             judged = f", goal >= {goal}: {'met' if ratio >= goal else 'missed'}" if goal else ""
             print(f"    {what}: {text} times as many{judged}; "
-                  f"CPU of a request {ratios(of, 1, mode)[1]}")
+                  f"CPU of a request {ratios(pair, 1, mode)[1]}")
     for mode in GO_GOALS:
         cpu_percent = [statistics.mean(m[2] for m in of[mode]) for of in measured.values()]
         _, rss_mib, _, loss = collectors[mode].use()
