@@ -14,10 +14,9 @@
 /* A goroutine that a walk met. */
 struct known {
 	uint64_t id;
-	uint64_t
-		stack_id; /* the site that the model was told of; 0: none, it is the runtime's own */
-	uint64_t made;    /* the stack that it was made in, as the probe saw it; 0: not known */
-	bool again;       /* not known yet: it may have been met just before the probe noted it */
+	uint64_t stack_id; /* of its site; 0: of none, it is the runtime's own */
+	uint64_t made;     /* the stack that it was made in, as the probe saw it; 0: not known */
+	bool again;        /* not known yet: it may have been met just before the probe noted it */
 };
 
 /* Of the goroutines that were made in one stack. */
