@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the end-to-end tests: run.py [-v] [PART-OF-A-NAME ...].  Needs root and BPF.
 
-LEAKTRACE_TESTS_AT_ONCE: how many classes of tests that mostly wait run beside each other, 4 by default.
+LEAKTRACE_TESTS_AT_ONCE: how many classes of tests that mostly wait run beside each other, 5 by default.
 """
 
 import os
@@ -20,7 +20,7 @@ sys.path.insert(0, str(HERE))
 sys.dont_write_bytecode = True
 
 ALONE = "--alone"  # exactly these tests, one after the other
-AT_ONCE = int(os.environ.get("LEAKTRACE_TESTS_AT_ONCE", 4))
+AT_ONCE = int(os.environ.get("LEAKTRACE_TESTS_AT_ONCE", 5))
 
 
 class Result(unittest.TestResult):

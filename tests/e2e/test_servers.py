@@ -102,6 +102,8 @@ class Memcached:
 
 
 class Server(harness.TestCase):
+    PATIENT = True
+
     def python(self, leak):
         script = self.directory / "server.py"
         script.write_text(f"LEAK = {leak}\nLEAK_SIZE = {LEAK_SIZE}\n" + PYTHON_SERVER)
@@ -185,8 +187,6 @@ class Servers(Server):
 
 
 class LeakingExtension(Server):
-    PATIENT = True
-
     def test_python_with_a_leaking_extension(self):
         server, ask = self.python(leak=True)
         ask(0)
