@@ -43,6 +43,7 @@ void lt_handles_release(struct lt_handles *handles, const struct lt_event *event
 void lt_handles_restore(struct lt_handles *handles, const struct lt_event *event, uint32_t now_s);
 /* MOVE: a live one belongs to another site, where it is new; born_ns stays.  Others are ignored. */
 void lt_handles_move(struct lt_handles *handles, const struct lt_event *event, uint32_t now_s);
+/* PASSED: so many at once of which no id is known. */
 void lt_handles_passed(struct lt_handles *handles, const struct lt_event *event, uint32_t now_s);
 void lt_handles_census(struct lt_handles *handles, const struct lt_event *event, uint32_t now_s);
 void lt_handles_describe(struct lt_handles *handles, const struct lt_event *event);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The fields of a recording's payloads, each described once for both directions.  Internal to
- * codec.c.
+ * The fields of a recording's payloads, each described once for both directions.  For
+ * payload.c and codec.c.
  */
 #ifndef LT_STREAM_FIELDS_H
 #define LT_STREAM_FIELDS_H
